@@ -1,0 +1,87 @@
+"""layerkit: neural networks as documents."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "Model": "model",
+    "Trained": "model",
+    "load": "model",
+    "Document": "document",
+    "Entry": "document",
+    "Explanation": "explain",
+    "Network": "network",
+    "Stage": "network",
+    "Activation": "parts",
+    "Array": "ops",
+    "Column": "parts",
+    "Context": "parts",
+    "Engine": "parts",
+    "Initializer": "parts",
+    "Layer": "parts",
+    "Loss": "parts",
+    "Metric": "parts",
+    "Optimizer": "parts",
+    "Parameter": "parts",
+    "Params": "parts",
+    "Part": "parts",
+    "Reader": "parts",
+    "Shape": "parts",
+    "Table": "parts",
+    "Random": "random",
+    "Dense": "builtin.dense",
+    "ReLU": "builtin.relu",
+    "Sigmoid": "builtin.sigmoid",
+    "Softmax": "builtin.softmax",
+    "HalfSquaredError": "builtin.losses",
+    "MeanSquaredError": "builtin.losses",
+    "BinaryCrossEntropy": "builtin.losses",
+    "CrossEntropy": "builtin.losses",
+    "SGD": "builtin.optimizers",
+    "Adam": "builtin.optimizers",
+    "Zeros": "builtin.initializers",
+    "GlorotUniform": "builtin.initializers",
+    "HeNormal": "builtin.initializers",
+    "Values": "builtin.initializers",
+    "Accuracy": "builtin.metrics",
+    "MeanAbsoluteError": "builtin.metrics",
+    "R2": "builtin.metrics",
+    "Number": "builtin.columns",
+    "Category": "builtin.columns",
+    "CSV": "data.csv",
+    "JSONLines": "data.jsonl",
+    "NPZ": "data.npz",
+    "SafeTensors": "data.safetensors",
+    "NumPy": "engines.numpy",
+    "CellError": "errors",
+    "DataError": "errors",
+    "DocumentError": "errors",
+    "Fault": "errors",
+    "LayerkitError": "errors",
+    "Notice": "errors",
+    "PartError": "errors",
+    "SaveError": "errors",
+    "SavedFileError": "errors",
+    "TrainingError": "errors",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+if TYPE_CHECKING:
+    from layerkit._exports import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("layerkit")
+    if name not in _HOME:
+        raise AttributeError(f"module 'layerkit' has no attribute {name!r}")
+    return getattr(import_module(f"layerkit.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,51 @@
+"""The metrics: figures for people, from sums over the rows."""
+
+from __future__ import annotations
+
+from layerkit.ops import Array
+from layerkit.parts import Metric
+
+
+class Accuracy(Metric):
+    """The share of right answers: the largest output where there are several, a threshold of ½ where there is one."""
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        if y.shape[-1] == 1:
+            right = (y > 0.5) == (t > 0.5)
+        else:
+            right = xp.argmax(y, axis=-1) == xp.argmax(t, axis=-1)
+        return xp.stack([xp.sum(xp.astype(right, xp.float64)), xp.asarray(float(right.size), dtype=xp.float64)])
+
+    def value(self, sums: Array) -> float:
+        return float(sums[0] / sums[1])
+
+
+class MeanAbsoluteError(Metric):
+    """The mean of |y - t|."""
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        errors = xp.abs(xp.astype(y, xp.float64) - xp.astype(t, xp.float64))
+        return xp.stack([xp.sum(errors), xp.asarray(float(errors.size), dtype=xp.float64)])
+
+    def value(self, sums: Array) -> float:
+        return float(sums[0] / sums[1])
+
+
+class R2(Metric):
+    """1 - Σ (y - t)² / Σ (t - mean of t)²: 1 is perfect, 0 no better than the mean. The outputs count as one.
+
+    Wright, "Correlation and causation" (1921).
+    """
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        y, t = xp.astype(y, xp.float64), xp.astype(t, xp.float64)
+        count = xp.asarray(float(t.size), dtype=xp.float64)
+        return xp.stack([xp.sum((y - t) ** 2), xp.sum(t), xp.sum(t**2), count])
+
+    def value(self, sums: Array) -> float:
+        residual, total, squares, count = (float(sums[i]) for i in range(4))
+        spread = squares - total**2 / count
+        return 1.0 - residual / spread if spread > 0.0 else float("nan")

@@ -1,0 +1,65 @@
+"""The optimizers: elementwise, and pure. w is a parameter, g its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from layerkit.ops import Array
+from layerkit.parts import Optimizer, Params
+
+
+class SGD(Optimizer):
+    """Gradient descent: w ← w - learning_rate · g.
+
+    With momentum, v ← momentum · v + g stands in for g (Polyak, 1964); with nesterov, g + momentum · v (Nesterov, 1983,
+    in the form of Sutskever, Martens, Dahl and Hinton, ICML 2013). weight_decay adds weight_decay · w to g.
+    """
+
+    learning_rate: float = Field(0.01, gt=0)
+    momentum: float = Field(0.0, ge=0, lt=1)
+    nesterov: bool = False
+    weight_decay: float = Field(0.0, ge=0)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * parameter
+        if not self.momentum:
+            return parameter - self.learning_rate * gradient, {}
+        velocity = self.momentum * slots["momentum"] + gradient
+        direction = gradient + self.momentum * velocity if self.nesterov else velocity
+        return parameter - self.learning_rate * direction, {"momentum": velocity}
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba, ICLR 2015), with decoupled weight decay (Loshchilov and Hutter, ICLR 2019).
+
+    m ← beta1 · m + (1 - beta1) · g,  v ← beta2 · v + (1 - beta2) · g²
+    w ← w - learning_rate · (m / (1 - beta1^step) / (√(v / (1 - beta2^step)) + epsilon) + weight_decay · w)
+    """
+
+    learning_rate: float = Field(0.001, gt=0)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.999, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        xp = parameter.__array_namespace__()
+        m = self.beta1 * slots["m"] + (1.0 - self.beta1) * gradient
+        v = self.beta2 * slots["v"] + (1.0 - self.beta2) * gradient**2
+        m_unbiased = m / (1.0 - self.beta1**step)
+        v_unbiased = v / (1.0 - self.beta2**step)
+        direction = m_unbiased / (xp.sqrt(v_unbiased) + self.epsilon)
+        if self.weight_decay:
+            direction = direction + self.weight_decay * parameter
+        return parameter - self.learning_rate * direction, {"m": m, "v": v}

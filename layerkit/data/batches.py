@@ -1,0 +1,60 @@
+"""Rows in order: the seeded split into training and validation, and the seeded order of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from layerkit.ops import Array
+from layerkit.random import Random
+
+
+class Rows(NamedTuple):
+    """Rows as the network takes them: x of (rows, *input shape), and t of (rows, *output shape)."""
+
+    x: Array
+    t: Array
+
+    def at(self, rows: Array | slice) -> Rows:
+        """These rows alone."""
+        return Rows(self.x[rows], self.t[rows])
+
+
+def shuffled(seed: int, turn: int, rows: int, purpose: str) -> Array:
+    """The indices 0 to rows - 1 in an order that the seed, the turn and the purpose alone decide."""
+    keys = Random(np, np.float64, seed, turn, purpose).uniform((rows,))
+    return np.argsort(keys, kind="stable")
+
+
+def split(seed: int, fraction: float, classes: Array) -> tuple[Array, Array]:
+    """Indices of the training and of the validation rows; every class gives the same share, to within one row.
+
+    `classes` has the class of each row; all of one class where there are none.
+    """
+    order = shuffled(seed, 0, len(classes), "split")
+    order = order[np.argsort(classes[order], kind="stable")]
+    # every (1 / fraction)-th row of the rows sorted by class
+    counted = np.floor(np.arange(len(order) + 1) * fraction + 0.5)
+    held = counted[1:] > counted[:-1]
+    return np.sort(order[~held]), np.sort(order[held])
+
+
+def batches(rows: Rows, size: int, seed: int, step: int) -> Iterator[Rows]:
+    """The batches of the epoch that holds `step` (from 0), from that step's on. The last may be smaller."""
+    count = len(rows.x)
+    per_epoch = steps_per_epoch(count, size)
+    epoch, first = divmod(step, per_epoch)
+    if per_epoch == 1:
+        # one batch of all rows: their order changes nothing
+        yield rows
+        return
+    order = shuffled(seed, epoch, count, "epoch")
+    for number in range(first, per_epoch):
+        yield rows.at(order[number * size : (number + 1) * size])
+
+
+def steps_per_epoch(rows: int, size: int) -> int:
+    """How many batches cover the rows once."""
+    return -(-rows // size)

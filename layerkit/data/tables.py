@@ -1,0 +1,76 @@
+"""Tables: joining blocks, choosing rows, and saying where a cell stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from layerkit.errors import CellError, DataError, did_you_mean
+from layerkit.ops import Array
+from layerkit.parts import Table
+
+
+def table_of_arrays(arrays: Mapping[str, Array], source: str) -> Table:
+    """A table whose columns are arrays with one first axis. Raises DataError if they differ."""
+    rows = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
+    if len(rows) < len(arrays) or len(set(rows.values())) > 1:
+        shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise DataError(f"the first axis of each array is the rows, and these differ: {shapes}", source)
+    return Table(dict(arrays), range(1, next(iter(rows.values()), 0) + 1), source)
+
+
+def table_of(x: Any, y: Any = None) -> Table:
+    """What a Python user holds: columns by name (a mapping or a DataFrame), or an array x, and y beside it."""
+    if isinstance(x, Mapping) or hasattr(x, "columns"):
+        names = x.keys() if isinstance(x, Mapping) else x.columns
+        columns = {str(name): np.asarray(x[name]) for name in names}
+        if y is not None:
+            columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}
+    else:
+        columns = {"x": x} | ({} if y is None else {"y": y})
+    try:
+        return table_of_arrays({name: np.asarray(values) for name, values in columns.items()}, "data")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"these are not regular arrays: {error}", "data") from None
+
+
+def joined(blocks: Iterable[Table], source: str) -> Table:
+    """All the blocks as one table. Raises DataError if there are no rows."""
+    parts = list(blocks)
+    if not sum(len(part) for part in parts):
+        raise DataError("there are no rows", source)
+    if len(parts) == 1:
+        return parts[0]
+    names = dict.fromkeys(chain.from_iterable(part.columns for part in parts))
+    columns = {
+        name: list(chain.from_iterable(part.columns.get(name, [None] * len(part)) for part in parts)) for name in names
+    }
+    lines = [line for part in parts for line in part.lines or ()]
+    numbers = [number for part in parts for number in part.numbers]
+    return Table(columns, numbers, source, lines or None)
+
+
+def chosen(table: Table, rows: Array) -> Table:
+    """The table of these rows alone (their indices, from 0), which keep their numbers."""
+    columns = {
+        name: values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
+        for name, values in table.columns.items()
+    }
+    lines = [table.lines[row] for row in rows] if table.lines else None
+    return Table(columns, [table.numbers[row] for row in rows], table.source, lines)
+
+
+def column(table: Table, name: str) -> Sequence[Any]:
+    """The values of one column. Raises DataError, with the known names, if the table lacks it."""
+    if name not in table.columns:
+        raise DataError(f'there is no column "{name}"; {did_you_mean(name, table.columns)}', table.source)
+    return table.columns[name]  # type: ignore[no-any-return]
+
+
+def cell_fault(table: Table, name: str, error: CellError) -> DataError:
+    """The fault of one cell, with its row (the first is row 1, whatever the header) and its line in the file."""
+    line = f" (line {table.lines[error.index]})" if table.lines else ""
+    return DataError(str(error), f'{table.source}, row {table.numbers[error.index]}{line}, column "{name}"')

@@ -1,0 +1,107 @@
+"""The pydantic base of everything that is read from JSON: frozen, strict, and precise about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ModelWrapValidatorHandler, ValidationError
+from pydantic import model_validator
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+
+from layerkit.errors import DocumentError, Fault, did_you_mean
+
+
+def _accept_lists(schema: Any) -> None:
+    """Let a tuple field take JSON's list: strictness is about its items."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "tuple":
+            schema["strict"] = False
+        for inner in schema.values():
+            _accept_lists(inner)
+    elif isinstance(schema, list):
+        for inner in schema:
+            _accept_lists(inner)
+
+
+class Declared(BaseModel):
+    """A frozen pydantic model that takes JSON as it is: no number from a text, no unknown field, no NaN.
+
+    Raises DocumentError, with every fault, when one is constructed from fields that don't fit.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False
+    )
+
+    def __init__(self, /, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise DocumentError(faults_of(error)).at(type(self).__name__) from None
+
+    # tells pydantic that this constructor validates as its own does, so that nested errors keep their paths
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _accept_lists(schema)
+        return schema
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_close_fields(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            raise ValidationError.from_exception_data(
+                error.title, [_reworded(line, known) for line in error.errors(include_url=False)]
+            ) from None
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Each line of a pydantic error as a Fault with a path such as `layers[0].units`."""
+    return [Fault(path_text(line["loc"]), _sentence(line)) for line in error.errors(include_url=False)]
+
+
+def path_text(path: Iterable[int | str]) -> str:
+    """`layers[0].units` from ("layers", 0, "units"). Empty names mark grammar that the writer never sees."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif step:
+            text += f".{step}" if text else step
+    return text
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """An error for a validator to raise; the message is taken as it is."""
+    return PydanticCustomError("layerkit", "{message}", {"message": message})
+
+
+def _reworded(line: Any, known: list[str]) -> InitErrorDetails:
+    message = _sentence(line)
+    if line["type"] == "extra_forbidden" and len(line["loc"]) == 1:
+        message = f"there is no such field; {did_you_mean(str(line['loc'][0]), known)}"
+    return InitErrorDetails(type=refuse(message), loc=line["loc"], input=line["input"])
+
+
+def _sentence(line: Any) -> str:
+    if line["type"] == "layerkit":
+        return str(line["msg"])
+    if line["type"] == "missing":
+        return "is missing"
+    message = line["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return f"{message[0].lower()}{message[1:]}, not {_shown(line['input'])}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError):
+        text = type(value).__name__
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,1 @@
+"""The engines: where the passes run."""

@@ -1,0 +1,129 @@
+"""The NumPy engine: the trained parameters are views of one flat vector, over which the optimizer runs once a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, prod
+from typing import Any
+
+import numpy as np
+
+from layerkit.data.batches import Rows
+from layerkit.engines.session import Session, State
+from layerkit.errors import PartError, TrainingError
+from layerkit.network import Network
+from layerkit.ops import Array
+from layerkit.parts import Context, Engine, Optimizer
+
+
+class NumPy(Engine):
+    """NumPy on the processor: the default."""
+
+    def session(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> Session:
+        return NumPySession(network, optimizer, state, seed)
+
+
+class NumPySession(Session):
+    """A network's parameters in NumPy arrays."""
+
+    def __init__(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> None:
+        self._network, self._optimizer, self._seed = network, optimizer, seed
+        self._step = state.step
+        self._shapes = {name: network.parameters[name].shape for name in network.trained}
+        self._vector = _flat(self._shapes, state.parameters, network.dtype)
+        self._gradient = np.zeros_like(self._vector)
+        slots = optimizer.slots if optimizer else ()
+        self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
+        fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
+        self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
+        self._gradients = _by_stage(network, _views(self._gradient, self._shapes))
+
+    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
+        with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
+            return [self._take_step(batch) for batch in batches]
+
+    def predict(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return self._network.predict(self._params, x)
+
+    def losses(self, rows: Rows) -> tuple[Array, Array]:
+        with np.errstate(all="ignore"):
+            arrays = self._network.forward(self._params, rows.x, [Context(False)] * len(self._network.stages))
+            return arrays[-1], self._network.losses(arrays, rows.t)
+
+    @property
+    def state(self) -> State:
+        arrays = {
+            f"{stage.name}.{name}": np.array(array)
+            for stage, own in zip(self._network.stages, self._params, strict=True)
+            for name, array in own.items()
+        }
+        slots = {slot: _views(vector.copy(), self._shapes) for slot, vector in self._slots.items()}
+        return State(arrays, slots, self._step)
+
+    def _take_step(self, batch: Rows) -> float:
+        assert self._optimizer is not None
+        step = self._step + 1
+        passes = self._network.passes(self._params, batch.x, batch.t, self._seed, step)
+        loss = float(passes.loss)
+        if not isfinite(loss):
+            raise self._diverged(batch, step)
+        for stage, due, found in zip(self._network.stages, self._gradients, passes.gradients, strict=True):
+            for name, view in due.items():
+                gradient = found.get(name)
+                if gradient is None or gradient.shape != view.shape:
+                    shape = None if gradient is None else list(gradient.shape)
+                    message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
+                    raise PartError(message, f"{stage.name}.{name}")
+                view[...] = gradient
+        vector, slots = self._optimizer.update(self._vector, self._gradient, self._slots, float(step))
+        if not _finite(vector):
+            raise self._diverged(batch, step, vector)
+        self._vector[...] = vector
+        for slot, values in slots.items():
+            self._slots[slot][...] = values
+        for own, updates in zip(self._params, passes.updates, strict=True):
+            for name, value in updates.items():
+                own[name][...] = value
+        self._step = step
+        return loss
+
+    def _diverged(self, batch: Rows, step: int, vector: Array | None = None) -> TrainingError:
+        """What stopped being finite, by its stage."""
+        network = self._network
+        if vector is not None:
+            where = next(name for name, view in _views(vector, self._shapes).items() if not _finite(view))
+        else:
+            arrays = network.forward(self._params, batch.x, network.contexts(np, self._seed, step))
+            stages = zip(network.stages, arrays[1:], strict=True)
+            where = next((f"the output of {stage.name}" for stage, y in stages if not _finite(y)), "the loss")
+        return TrainingError(
+            f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
+            "A smaller learning_rate may help",
+        )
+
+
+def _flat(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
+    """One vector of the arrays in order, zeros where there is none."""
+    vector = np.zeros(sum(prod(shape) for shape in shapes.values()), dtype=dtype)
+    for name, view in _views(vector, shapes).items():
+        view[...] = arrays.get(name, 0.0)
+    return vector
+
+
+def _views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Each array as a view of its part of the vector."""
+    views, first = {}, 0
+    for name, shape in shapes.items():
+        views[name] = vector[first : first + prod(shape)].reshape(shape)
+        first += prod(shape)
+    return views
+
+
+def _by_stage(network: Network, arrays: Mapping[str, Array]) -> list[dict[str, Any]]:
+    return [{name: arrays[f"{stage.name}.{name}"] for name in stage.trained} for stage in network.stages]
+
+
+def _finite(array: Array) -> bool:
+    # one sum is far cheaper than a test of each element; only an overflowing sum needs the second look
+    return isfinite(array.sum()) or bool(np.isfinite(array).all())

@@ -1,0 +1,43 @@
+"""What every engine gives: a session that holds parameters, takes steps, and hands the parameters back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from layerkit.data.batches import Rows
+from layerkit.ops import Array
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands: arrays by full name, slots by slot and then parameter, and the steps taken."""
+
+    parameters: Mapping[str, Array]
+    slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    step: int = 0
+
+
+class Session(ABC):
+    """One network on one engine. Arrays go in and come out as NumPy's."""
+
+    @abstractmethod
+    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
+        """Take one step a batch and give each batch's loss, before its step.
+
+        Raises TrainingError at the first step whose loss or parameters aren't finite; the state stays at the step before.
+        """
+
+    @abstractmethod
+    def predict(self, x: Array) -> Array:
+        """The output for each row."""
+
+    @abstractmethod
+    def losses(self, rows: Rows) -> tuple[Array, Array]:
+        """The output and the loss of each row."""
+
+    @property
+    @abstractmethod
+    def state(self) -> State:
+        """Copies of all that the session holds."""

@@ -1,0 +1,82 @@
+"""The one error family: each message says what is wrong, where, and what would work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong. `where` is a file:line:column, a row and column, or a field such as `layers[0].units`."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class LayerkitError(Exception):
+    """Anything that layerkit refuses. `faults` lists every fault found; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str | Sequence[Fault], where: str = "") -> None:
+        self.faults = (Fault(where, message),) if isinstance(message, str) else tuple(message)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+    def at(self, where: str) -> LayerkitError:
+        """The same error, its faults placed inside `where` (`iris.json`, `layers[0].kernel`)."""
+        return type(self)([Fault(f"{where}: {f.where}" if f.where else where, f.message) for f in self.faults])
+
+
+class DocumentError(LayerkitError):
+    """The document, or a part's fields, can't be used as written."""
+
+
+class PartError(LayerkitError):
+    """A part is unknown, not installed, broken, or breaks its contract."""
+
+
+class DataError(LayerkitError):
+    """A data file or an array can't be used."""
+
+
+class SavedFileError(LayerkitError):
+    """A saved file is damaged, or doesn't belong to the document."""
+
+
+class SaveError(LayerkitError):
+    """Something couldn't be written; whatever stood there before is untouched."""
+
+    exit_code = 1
+
+
+class TrainingError(LayerkitError):
+    """A run stopped: a loss or a parameter is no longer finite, or a part failed at a step."""
+
+    exit_code = 1
+
+
+class CellError(ValueError):
+    """A column refuses the value at `index` of the values it was given; the table knows which row and line that is."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+class Notice(UserWarning):
+    """Something worth knowing that stops nothing; the command line prints it on stderr."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A sentence with the close match, if there is one, and the known names."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1)
+    listed = ", ".join(names) if names else "none"
+    return (f'did you mean "{close[0]}"? ' if close else "") + f"known: {listed}"

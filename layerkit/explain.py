@@ -1,0 +1,108 @@
+"""explain: every number of one forward pass, one backward pass and one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layerkit import registry
+from layerkit.engines.session import State
+from layerkit.network import Network
+from layerkit.ops import Array
+from layerkit.parts import Layer, Optimizer
+
+
+@dataclass(frozen=True)
+class StageValues:
+    """One stage: what came in, what went out, and dL/d(output)."""
+
+    name: str
+    type: str
+    input: Array
+    output: Array
+    gradient: Array | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One step, taken apart. Arrays have the rows first; what needs a target is None where none was given."""
+
+    stages: tuple[StageValues, ...]
+    target: Array | None
+    loss: float | None
+    gradients: Mapping[str, Array]
+    parameters: Mapping[str, Array]
+    updated: Mapping[str, Array]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON's values. A single row stands without its batch axis."""
+
+        def of_row(array: Array | None) -> Any:
+            return None if array is None else plain(array[0] if len(array) == 1 else array)
+
+        return {
+            "stages": [
+                {
+                    "name": stage.name,
+                    "type": stage.type,
+                    "input": of_row(stage.input),
+                    "output": of_row(stage.output),
+                    "gradient": of_row(stage.gradient),
+                }
+                for stage in self.stages
+            ],
+            "target": of_row(self.target),
+            "loss": self.loss,
+            "gradients": {name: plain(array) for name, array in self.gradients.items()},
+            "parameters": {name: plain(array) for name, array in self.parameters.items()},
+            "updated": {name: plain(array) for name, array in self.updated.items()},
+        }
+
+
+def explain(
+    network: Network, optimizer: Optimizer | None, state: State, x: Array, t: Array | None, seed: int
+) -> Explanation:
+    """Take one step over these rows and keep all its numbers. Runs on NumPy; the state isn't changed."""
+    params = network.by_stage(state.parameters)
+    contexts = network.contexts(np, seed, state.step + 1)
+    with np.errstate(all="ignore"):
+        arrays = network.forward(params, x, contexts)
+        upstream: list[Array | None] = [None] * len(network.stages)
+        gradients: dict[str, Array] = {}
+        loss = None
+        if t is not None and network.loss is not None:
+            loss = float(np.mean(network.losses(arrays, t)))
+            upstream, found = network.backward(params, arrays, t, contexts, 0)
+            if network.linked:
+                upstream[-1] = network.loss.gradient(arrays[-1], t) / len(t)
+            gradients = {
+                f"{stage.name}.{name}": found[i][name] for i, stage in enumerate(network.stages) for name in stage.trained
+            }
+        updated: dict[str, Array] = {}
+        if optimizer is not None and gradients:
+            for name, gradient in gradients.items():
+                slots = {slot: own[name] for slot, own in state.slots.items()}
+                updated[name] = optimizer.update(state.parameters[name], gradient, slots, state.step + 1.0)[0]
+            for stage, context in zip(network.stages, contexts, strict=True):
+                updated |= {f"{stage.name}.{name}": value for name, value in context.updates.items()}
+    stages = tuple(
+        StageValues(stage.name, _type(stage.layer), arrays[i], arrays[i + 1], upstream[i])
+        for i, stage in enumerate(network.stages)
+    )
+    return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
+
+
+def plain(array: Array) -> Any:
+    """An array as nested lists, None where a number isn't finite: JSON has no word for it."""
+    values = np.asarray(array)
+    if np.all(np.isfinite(values)):
+        return values.tolist()
+    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+
+
+def _type(layer: Layer) -> str:
+    part = registry.part_of(type(layer))
+    return registry.reference_to(part) if part else type(layer).__name__

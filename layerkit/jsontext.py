@@ -1,0 +1,112 @@
+"""JSON as RFC 8259 has it and no looser: no duplicate key, no NaN, no number beyond float64, no endless nesting."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from math import isinf
+from typing import Any, NoReturn
+
+from layerkit.errors import DocumentError
+
+Path = tuple[int | str, ...]
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+
+
+class _Refused(ValueError):
+    """A value that Python's json takes and RFC 8259 doesn't."""
+
+
+def parse(text: str, source: str) -> Any:
+    """The value of a JSON text. Raises DocumentError at source:line:column."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
+    except json.JSONDecodeError as error:
+        message = f"{error.msg[0].lower()}{error.msg[1:]}"
+        raise DocumentError(f"this is not JSON: {message}", f"{source}:{error.lineno}:{error.colno}") from None
+    except RecursionError:
+        raise DocumentError("brackets are nested too deeply", place(text, _deepest(text), source)) from None
+    except _Refused as refused:
+        raise DocumentError(str(refused), place(text, _refused_offset(text), source)) from None
+    except ValueError as error:
+        raise DocumentError(f"a number is too long: {error}", source) from None
+
+
+def place(text: str, offset: int, source: str) -> str:
+    """source:line:column of an offset into the text."""
+    line = text.count("\n", 0, offset) + 1
+    return f"{source}:{line}:{offset - text.rfind(chr(10), 0, offset)}"
+
+
+def locate(text: str, path: Path, source: str) -> str:
+    """source:line:column of the value at `path`, or of the nearest value around it that the text holds."""
+    offsets = {found: offset for found, offset, _ in _values(text)}
+    while path and path not in offsets:
+        path = path[:-1]
+    return place(text, offsets.get(path, 0), source)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Refused(f'the key "{next(key for key in keys if keys.count(key) > 1)}" stands here twice')
+    return fields
+
+
+def _constant(name: str) -> NoReturn:
+    raise _Refused(f"{name} is not a number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if isinf(number):
+        raise _Refused(f"{text} is beyond the largest float64")
+    return number
+
+
+def _values(text: str) -> Iterator[tuple[Path, int, str]]:
+    """Path, offset and first token of every value of a text whose brackets match."""
+    path: list[int | str] = []
+    pending_key = False
+    offset, key = 0, ""
+    for match in _TOKEN.finditer(text):
+        token = match[0]
+        if token == ":":
+            path[-1], pending_key = key, False
+            continue
+        if token in "]}":
+            path.pop()
+        elif token == ",":
+            if isinstance(path[-1], int):
+                path[-1] += 1
+            else:
+                pending_key = True
+        elif pending_key:
+            key, offset = json.loads(token), match.start()
+        else:
+            yield tuple(path), offset if path and isinstance(path[-1], str) else match.start(), token
+            if token in "[{":
+                path.append(0 if token == "[" else "")
+                pending_key = token == "{"
+
+
+def _refused_offset(text: str) -> int:
+    seen: set[Path] = set()
+    for path, offset, token in _values(text):
+        number = token.lstrip("-")
+        if path in seen or number in ("NaN", "Infinity") or (number[0].isdigit() and isinf(float(number))):
+            return offset
+        seen.add(path)
+    return 0
+
+
+def _deepest(text: str) -> int:
+    depth = most = at = 0
+    for match in _TOKEN.finditer(text):
+        depth += (match[0] in "[{") - (match[0] in "]}")
+        if depth > most:
+            most, at = depth, match.start()
+    return at

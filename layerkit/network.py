@@ -1,0 +1,242 @@
+"""The network: a document's layers as named stages, and the passes over them. Pure, on any array API namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any, NamedTuple
+
+from layerkit.files import check_fits
+from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
+from layerkit.ops import Array
+from layerkit.parts import Context, Dtype, Layer, Loss, Parameter, Params, Shape
+from layerkit.random import Random
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer or activation in its place. `parameters` are by the layer's own names."""
+
+    name: str
+    layer: Layer
+    input_shape: Shape
+    output_shape: Shape
+    parameters: Mapping[str, Parameter]
+    trainable: bool
+    where: str = field(compare=False)
+    """The place in the document, for messages."""
+
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """The parameters that get a gradient, by the layer's own names."""
+        return tuple(name for name, parameter in self.parameters.items() if self.trainable and parameter.trainable)
+
+
+class Passes(NamedTuple):
+    """What one forward and one backward pass gave. `gradients` and `updates` are a mapping for each stage."""
+
+    loss: Array
+    gradients: Sequence[Mapping[str, Array]]
+    updates: Sequence[Mapping[str, Array]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Stages in order. Parameters go in as one mapping for each stage, by the layer's own names."""
+
+    stages: tuple[Stage, ...]
+    dtype: Dtype
+    loss: Loss | None = None
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of one row that goes in."""
+        return self.stages[0].input_shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of one row that comes out."""
+        return self.stages[-1].output_shape
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter by its full name, such as `layers.0.kernel`."""
+        return {
+            f"{stage.name}.{name}": parameter for stage in self.stages for name, parameter in stage.parameters.items()
+        }
+
+    @cached_property
+    def trained(self) -> tuple[str, ...]:
+        """The full names of the parameters that get a gradient."""
+        return tuple(f"{stage.name}.{name}" for stage in self.stages for name in stage.trained)
+
+    @cached_property
+    def first_trained(self) -> int:
+        """The index of the lowest stage with a trained parameter; below it nothing flows back."""
+        return next((i for i, stage in enumerate(self.stages) if stage.trained), len(self.stages))
+
+    @cached_property
+    def linked(self) -> bool:
+        """Whether the last stage is the loss's canonical link."""
+        return self.loss is not None and self.loss.link is type(self.stages[-1].layer)
+
+    def by_stage(self, parameters: Mapping[str, Array]) -> list[dict[str, Array]]:
+        """Parameters by full name as one mapping for each stage."""
+        return [{name: parameters[f"{stage.name}.{name}"] for name in stage.parameters} for stage in self.stages]
+
+    def initial(self, seed: int, xp: Any) -> dict[str, Array]:
+        """The first parameters by full name, as arrays of xp. Their sizes were counted when the network was built."""
+        dtype = getattr(xp, self.dtype)
+        arrays = {}
+        for name, parameter in self.parameters.items():
+            array = parameter.initializer(parameter.shape, Random(xp, dtype, seed, 0, name), xp, dtype)
+            if array.shape != parameter.shape or array.dtype != dtype:
+                raise PartError(
+                    f"{type(parameter.initializer).__name__} gives {array.dtype} {list(array.shape)} "
+                    f"where {self.dtype} {list(parameter.shape)} is due",
+                    name,
+                )
+            arrays[name] = array
+        return arrays
+
+    def forward(self, params: Sequence[Params], x: Array, contexts: Sequence[Context]) -> list[Array]:
+        """The input, then the output of every stage: stage i takes element i and gives element i + 1."""
+        arrays = [x]
+        for stage, own, context in zip(self.stages, params, contexts, strict=True):
+            y = stage.layer.forward(own, x, context)
+            if y.shape[1:] != stage.output_shape:
+                raise _broken(stage, f"gives {list(y.shape[1:])} a row where it says {list(stage.output_shape)}")
+            arrays.append(y)
+            x = y
+        return arrays
+
+    def losses(self, arrays: Sequence[Array], t: Array) -> Array:
+        """The loss of each row, from what `forward` gave."""
+        loss = self._needed_loss()
+        return loss.linked(arrays[-2], t) if self.linked else loss(arrays[-1], t)
+
+    def backward(
+        self, params: Sequence[Params], arrays: Sequence[Array], t: Array, contexts: Sequence[Context], down_to: int
+    ) -> tuple[list[Array | None], list[Mapping[str, Array]]]:
+        """dL/d(output) and dL/d(parameters) of every stage from `down_to` on; None and nothing below it.
+
+        L is the mean of the rows' losses. Where the last stage is the loss's link, it is passed in one step, from the
+        loss to the pre-activation.
+        """
+        loss, count = self._needed_loss(), len(self.stages)
+        upstream: list[Array | None] = [None] * count
+        gradients: list[Mapping[str, Array]] = [{}] * count
+        rows = max(t.shape[0], 1)
+        if self.linked:
+            count -= 1
+            dy = loss.linked_gradient(arrays[-1], t) / rows
+        else:
+            dy = loss.gradient(arrays[-1], t) / rows
+        for i in range(count - 1, down_to - 1, -1):
+            stage, x, y, context = self.stages[i], arrays[i], arrays[i + 1], contexts[i]
+            upstream[i] = dy
+            if stage.trained:
+                gradients[i] = stage.layer.gradients(params[i], x, y, dy, context.again())
+            if i > down_to:
+                dy = stage.layer.backward(params[i], x, y, dy, context.again())
+                if dy.shape != x.shape:
+                    raise _broken(stage, f"sends back {list(dy.shape)} for an input of {list(x.shape)}")
+        return upstream, gradients
+
+    def passes(self, params: Sequence[Params], x: Array, t: Array, seed: int, step: Any) -> Passes:
+        """One forward and one backward pass of a training step over a batch."""
+        xp = x.__array_namespace__()
+        contexts = self.contexts(xp, seed, step)
+        arrays = self.forward(params, x, contexts)
+        loss = xp.mean(self.losses(arrays, t))
+        _, gradients = self.backward(params, arrays, t, contexts, self.first_trained)
+        return Passes(loss, gradients, [context.updates for context in contexts])
+
+    def predict(self, params: Sequence[Params], x: Array) -> Array:
+        """The output for each row."""
+        return self.forward(params, x, [Context(False)] * len(self.stages))[-1]
+
+    def contexts(self, xp: Any, seed: int, step: Any) -> list[Context]:
+        """A training context for each stage."""
+        dtype = getattr(xp, self.dtype)
+        return [Context(True, (xp, dtype, seed, step, stage.name)) for stage in self.stages]
+
+    def _needed_loss(self) -> Loss:
+        if self.loss is None:
+            raise DocumentError('the document has no "loss", so there is nothing to measure or to train', "loss")
+        return self.loss
+
+
+def build(
+    entries: Sequence[Any], input_shape: Shape, dtype: Dtype, loss: Loss | None = None, slots: int = 0
+) -> Network:
+    """The network of a document's entries. `slots` is how many arrays the optimizer keeps for each parameter.
+
+    Raises DocumentError with every fault: shapes that don't fit, two stages of one name, parameters that would not fit
+    in this machine's memory. Nothing is allocated.
+    """
+    faults: list[Fault] = []
+    stages: list[Stage] = []
+    names: dict[str, str] = {}
+    shape = input_shape
+    for number, entry in enumerate(entries):
+        where, name = f"layers[{number}]", entry.name or f"layers.{number}"
+        if name in names:
+            faults.append(Fault(f"{where}.name", f'"{name}" is the name of {names[name]} too'))
+        names[name] = where
+        placed = [(name, entry.layer, where)]
+        if entry.activation is not None:
+            placed.append((f"{name}.activation", entry.activation, f"{where}.activation"))
+        for stage_name, layer, place in placed:
+            try:
+                stage = _stage(stage_name, layer, shape, entry.trainable, place)
+            except LayerkitError as error:
+                faults.extend(error.faults)
+                raise DocumentError(faults) from None
+            faults.extend(_initializer_faults(stage))
+            stages.append(stage)
+            shape = stage.output_shape
+    if faults:
+        raise DocumentError(faults)
+    _check_size(stages, dtype, slots)
+    return Network(tuple(stages), dtype, loss)
+
+
+def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -> Stage:
+    try:
+        output_shape = tuple(layer.output_shape(shape))
+        parameters = dict(layer.parameters(shape))
+    except ValueError as error:
+        raise DocumentError(f"can't take an input of {list(shape)}: {error}", where) from None
+    except LayerkitError:
+        raise
+    except Exception as error:
+        message = f"{type(layer).__name__} fails on an input of {list(shape)}: {type(error).__name__}: {error}"
+        raise PartError(message, where) from error
+    return Stage(name, layer, shape, output_shape, parameters, trainable, where)
+
+
+def _initializer_faults(stage: Stage) -> list[Fault]:
+    faults = []
+    for name, parameter in stage.parameters.items():
+        try:
+            parameter.initializer.check(parameter.shape)
+        except ValueError as error:
+            faults.append(Fault(f"{stage.where}.{name}", str(error)))
+    return faults
+
+
+def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
+    """Refuse what can't fit: parameters, gradients, slots, and one row through every stage."""
+    parameters = [(prod(p.shape), stage) for stage in stages for p in stage.parameters.values()]
+    row = [(prod(stage.output_shape), stage) for stage in stages]
+    numbers = sum(size for size, _ in parameters) * (2 + slots) + sum(size for size, _ in row)
+    largest = max(parameters + row, key=lambda counted: counted[0])
+    itemsize = {"float32": 4, "float64": 8}[dtype]
+    check_fits(numbers * itemsize, f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)
+
+
+def _broken(stage: Stage, how: str) -> PartError:
+    return PartError(f"{type(stage.layer).__name__} breaks its contract: it {how}", stage.name)

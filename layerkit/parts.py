@@ -1,0 +1,347 @@
+"""The abstract kinds of part, and what they are handed. A part is frozen, pure, and knows no engine.
+
+Every method computes on arrays of any array API namespace: `xp = x.__array_namespace__()` gives the functions.
+A part keeps nothing on itself, changes no argument, and never branches on an array's values.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
+from layerkit import registry
+from layerkit.declared import Declared, refuse
+from layerkit.errors import PartError
+from layerkit.ops import Array
+from layerkit.random import Random
+
+Shape: TypeAlias = tuple[int, ...]
+Params: TypeAlias = Mapping[str, Array]
+
+
+class Part(Declared):
+    """Something a document can name. Its fields are its JSON; in a document it is `"name"` or `{"type": "name", ...}`.
+
+    A field annotated with an abstract kind (`kernel: Initializer`) takes any installed part of that kind.
+    """
+
+    kind: ClassVar[str]
+    """Set by the abstract kinds alone."""
+    kinds: ClassVar[tuple[str, ...]]
+    """The kinds of name that a field of this abstract kind accepts."""
+    default_type: ClassVar[str | None] = None
+    """The part that an object without a "type" means."""
+    literal_field: ClassVar[tuple[str, str] | None] = None
+    """The part, and its field, that a bare number or array means."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if "kind" not in cls.__dict__:
+            return super().__get_pydantic_core_schema__(source, handler)
+        return core_schema.with_info_plain_validator_function(
+            cls._look_up, serialization=core_schema.plain_serializer_function_ser_schema(part_to_json)
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"x-layerkit-kind": cls.kind} if "kind" in cls.__dict__ else handler(schema)
+
+    @classmethod
+    def _look_up(cls, value: Any, info: ValidationInfo) -> Part:
+        """The part that a document's value means: one name is looked up, one class is imported."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            reference, fields = value, {}
+        elif isinstance(value, dict):
+            reference, fields = value.get("type", cls.default_type), {k: v for k, v in value.items() if k != "type"}
+        elif cls.literal_field and value is not None and not isinstance(value, Part):
+            reference, fields = cls.literal_field[0], {cls.literal_field[1]: value}
+        else:
+            reference, fields = None, {}
+        if not isinstance(reference, str):
+            raise refuse(
+                f'{_article(cls.kind)} is a name or an object with a "type", for one of: '
+                + ", ".join(sorted({part.name for part in registry.installed() if part.kind in cls.kinds}))
+            )
+        try:
+            part_class = registry.load(registry.find(cls.kinds, reference, info.context), cls)
+        except PartError as error:
+            raise refuse(str(error)) from None
+        return part_class.model_validate(fields, context=info.context)  # type: ignore[attr-defined, no-any-return]
+
+
+def part_to_json(part: Part) -> Any:
+    """A part as a document writes it, every field spelled out. Raises PartError for a class nobody registered."""
+    where = registry.part_of(type(part))
+    if where is None:
+        raise PartError(
+            f"{type(part).__name__} has no name that a document could use: register it under the entry-point group "
+            f'"{registry.GROUPS[type(part).kinds[0]]}" of a package'
+        )
+    fields = part.model_dump(mode="json")
+    if part.literal_field == (where.name, *fields):
+        return fields[part.literal_field[1]]
+    return {"type": registry.reference_to(where), **fields} if fields else registry.reference_to(where)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array that a layer asks for: declared here, allocated by the network once all sizes are counted.
+
+    A parameter that isn't `trainable` gets no gradient; the layer changes it through `context.update`.
+    """
+
+    shape: Shape
+    initializer: Initializer
+    trainable: bool = True
+
+
+class Context:
+    """What a layer may know of the step it takes part in: whether it trains, random numbers, and a place for updates."""
+
+    __slots__ = ("training", "updates", "_random", "_drawn")
+
+    def __init__(self, training: bool, random: tuple[Any, Any, int, Array | int, str] | None = None) -> None:
+        self.training = training
+        """True in a training step; False in predict and evaluate."""
+        self.updates: dict[str, Array] = {}
+        self._random = random
+        self._drawn: Random | None = None
+
+    def uniform(self, shape: Shape) -> Array:
+        """Numbers in [0, 1): the same in forward and backward of one step, on every engine, in every process."""
+        return self._source().uniform(shape)
+
+    def normal(self, shape: Shape) -> Array:
+        """Standard normal numbers, as repeatable as `uniform`'s."""
+        return self._source().normal(shape)
+
+    def update(self, name: str, value: Array) -> None:
+        """Set the layer's own parameter `name`, one that isn't trained, once this step is done."""
+        self.updates[name] = value
+
+    def again(self) -> Context:
+        """This context as it was before anything was drawn, so that backward draws what forward drew."""
+        return self if self._drawn is None else Context(self.training, self._random)
+
+    def _source(self) -> Random:
+        if self._drawn is None:
+            if self._random is None:
+                raise PartError("random numbers are drawn in training alone: ask context.training first")
+            self._drawn = Random(*self._random)
+        return self._drawn
+
+
+class Layer(Part):
+    """A function with parameters. Shapes are without the batch axis, which is the first axis of every array."""
+
+    kind: ClassVar[str] = "layer"
+    kinds: ClassVar[tuple[str, ...]] = ("layer", "activation")
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """The shape of y for an x of `input_shape`; raises ValueError where the layer can't take it."""
+        return input_shape
+
+    def parameters(self, input_shape: Shape) -> Mapping[str, Parameter]:
+        """What the layer needs, by its own names: {"kernel": Parameter(shape, initializer)}."""
+        return {}
+
+    @abstractmethod
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        """y, from x of shape (rows, *input_shape)."""
+
+    @abstractmethod
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        """dL/dx, of x's shape, from dy = dL/dy: what goes on to the stage before."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        """dL/d(parameter) for each trainable parameter, summed over the rows."""
+        return {}
+
+
+class Activation(Layer):
+    """y = f(x): no parameters, the same shape. Write `__call__` and `derivative`; nothing else is needed."""
+
+    kind: ClassVar[str] = "activation"
+    kinds: ClassVar[tuple[str, ...]] = ("activation",)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        if cls.derivative is Activation.derivative and cls.backward is Activation.backward:
+            raise TypeError(f"{cls.__name__} needs derivative(self, x, y), or backward if it isn't elementwise")
+
+    @abstractmethod
+    def __call__(self, x: Array) -> Array:
+        """y, of x's shape and dtype."""
+
+    def derivative(self, x: Array, y: Array) -> Array:
+        """dy/dx elementwise, from the input x and the output y: use whichever is simpler."""
+        raise NotImplementedError(f"{type(self).__name__} isn't elementwise: it has backward, and no derivative")
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        """f(x)."""
+        return self(x)
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        """dy · f'(x)."""
+        return dy * self.derivative(x, y)
+
+
+class Loss(Part):
+    """How far y is from the target t, row by row. The network takes the mean over the rows.
+
+    A loss may name its canonical `link`: where the last stage is that activation, the network uses `linked` and
+    `linked_gradient`, which work from the pre-activation and neither overflow nor divide by zero.
+    """
+
+    kind: ClassVar[str] = "loss"
+    kinds: ClassVar[tuple[str, ...]] = ("loss",)
+    link: ClassVar[type[Activation] | None] = None
+    labels: ClassVar[bool] = False
+    """True where the last axis of t is one of several classes, so that data may give its index instead."""
+
+    @abstractmethod
+    def __call__(self, y: Array, t: Array) -> Array:
+        """The loss of each row, of shape (rows,)."""
+
+    @abstractmethod
+    def gradient(self, y: Array, t: Array) -> Array:
+        """d(row's loss)/dy, of y's shape."""
+
+    def linked(self, z: Array, t: Array) -> Array:
+        """The loss of each row from the pre-activation z, where y = link(z)."""
+        raise NotImplementedError(f"{type(self).__name__} names a link and lacks linked")
+
+    def linked_gradient(self, y: Array, t: Array) -> Array:
+        """d(row's loss)/dz, where y = link(z)."""
+        raise NotImplementedError(f"{type(self).__name__} names a link and lacks linked_gradient")
+
+
+class Optimizer(Part):
+    """One elementwise update. An engine may run it on one flat vector, in blocks, or sharded."""
+
+    kind: ClassVar[str] = "optimizer"
+    kinds: ClassVar[tuple[str, ...]] = ("optimizer",)
+
+    @property
+    @abstractmethod
+    def slots(self) -> tuple[str, ...]:
+        """The arrays it keeps for each parameter, of the parameter's shape; they begin as zeros."""
+
+    @abstractmethod
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        """The new parameter and its new slots. `step` is the number of this step, a float from 1.0."""
+
+
+class Initializer(Part):
+    """The first values of a parameter. A literal number or array in a document is the initializer `values`."""
+
+    kind: ClassVar[str] = "initializer"
+    kinds: ClassVar[tuple[str, ...]] = ("initializer",)
+    literal_field: ClassVar[tuple[str, str] | None] = ("values", "values")
+
+    def check(self, shape: Shape) -> None:
+        """Raise ValueError if it can't fill this shape; nothing is allocated yet."""
+
+    @abstractmethod
+    def __call__(self, shape: Shape, random: Random, xp: Any, dtype: Any) -> Array:
+        """An array of this shape and dtype of the namespace xp; `random` draws uniform and normal numbers."""
+
+
+class Metric(Part):
+    """A figure for people, from sums that add up over batches of any size."""
+
+    kind: ClassVar[str] = "metric"
+    kinds: ClassVar[tuple[str, ...]] = ("metric",)
+
+    @abstractmethod
+    def sums(self, y: Array, t: Array) -> Array:
+        """A vector that, added over all batches, holds all that `value` needs. float64."""
+
+    @abstractmethod
+    def value(self, sums: Array) -> float:
+        """The figure, from the sums over all rows."""
+
+
+class Column(Part):
+    """A column of a table, to and from numbers. What is fitted stands in its own fields, and so in the saved file."""
+
+    kind: ClassVar[str] = "column"
+    kinds: ClassVar[tuple[str, ...]] = ("column",)
+    default_type: ClassVar[str | None] = "number"
+    classes: ClassVar[bool] = False
+    """True where the values are classes, whose shares a split keeps."""
+
+    column: str
+    """The column's name in the table."""
+
+    @property
+    @abstractmethod
+    def fitted(self) -> bool:
+        """Whether everything that comes from data is known."""
+
+    @abstractmethod
+    def fit(self, values: Sequence[Any], units: int | None = None) -> Self:
+        """This column, fitted on the values seen so far and on these. `units` is the width due of an output."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """How many numbers stand for one value."""
+
+    @abstractmethod
+    def encode(self, values: Sequence[Any]) -> Array:
+        """A NumPy array (rows, width). Raises CellError at the first value that doesn't fit."""
+
+    @abstractmethod
+    def decode(self, encoded: Array) -> Sequence[Any]:
+        """One value a row, from (rows, width) as a network gives it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Some rows of named columns, and where each stood: its number, from 1, and its line if it is a text file's."""
+
+    columns: Mapping[str, Any]
+    numbers: Sequence[int]
+    source: str
+    lines: Sequence[int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+class Reader(Part):
+    """A data file to tables. Its name is the suffix of the files that it reads."""
+
+    kind: ClassVar[str] = "reader"
+    kinds: ClassVar[tuple[str, ...]] = ("reader",)
+
+    @abstractmethod
+    def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Table]:
+        """The rows in order, a block at a time; only the named columns, where they are named. Raises DataError."""
+
+
+class Engine(Part):
+    """Where the passes run."""
+
+    kind: ClassVar[str] = "engine"
+    kinds: ClassVar[tuple[str, ...]] = ("engine",)
+
+    @abstractmethod
+    def session(self, network: Any, optimizer: Optimizer | None, state: Any, seed: int) -> Any:
+        """A session of the network from this state; see layerkit.engines."""
+
+
+Dtype: TypeAlias = Literal["float32", "float64"]
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

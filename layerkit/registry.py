@@ -1,0 +1,164 @@
+"""Names to parts, through entry points: listed without importing anything, imported one at a time when used."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from layerkit.errors import Notice, PartError, did_you_mean
+
+GROUPS = {
+    "layer": "layerkit.layers",
+    "activation": "layerkit.activations",
+    "loss": "layerkit.losses",
+    "optimizer": "layerkit.optimizers",
+    "initializer": "layerkit.initializers",
+    "metric": "layerkit.metrics",
+    "column": "layerkit.columns",
+    "reader": "layerkit.readers",
+    "engine": "layerkit.engines",
+}
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, order=True)
+class Installed:
+    """A part that some installed distribution offers; known from its metadata, not imported yet."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint = field(compare=False, repr=False)
+
+    @property
+    def qualified(self) -> str:
+        """`distribution:name`, which chooses among parts of one name."""
+        return f"{self.distribution}:{self.name}"
+
+
+@cache
+def installed() -> tuple[Installed, ...]:
+    """Every installed part, sorted, whatever the order of sys.path."""
+    found = entry_points()
+    return tuple(
+        sorted(
+            {
+                Installed(kind, entry.name, *_origin(entry), entry)
+                for kind, group in GROUPS.items()
+                for entry in found.select(group=group)
+            }
+        )
+    )
+
+
+def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> Installed:
+    """The installed part that `name` or `distribution:name` means.
+
+    `origin` is what a saved file says of the distribution behind each name; it only helps to word the error.
+    Raises PartError if there is none, or if two distributions claim the name and neither is layerkit.
+    """
+    kinds = tuple(kinds)
+    distribution, _, name = reference.rpartition(":")
+    of_kind = [part for part in installed() if part.kind in kinds]
+    claims = [part for part in of_kind if part.name == name and _same(part.distribution, distribution)]
+    if not claims:
+        raise PartError(_unknown(kinds[0], reference, of_kind, (origin or {}).get(reference)))
+    if not NAME.fullmatch(name):
+        raise PartError(
+            f'{claims[0].distribution} registers the {kinds[0]} "{name}", which is not a name: '
+            "a name is lower-case letters, digits and underscores, and starts with a letter"
+        )
+    built_in = [part for part in claims if part.distribution == "layerkit"]
+    if len(claims) > 1 and not built_in:
+        raise PartError(
+            f'the {kinds[0]} "{name}" is claimed by {" and by ".join(part.distribution for part in claims)}: '
+            f'write {" or ".join(_quoted(part.qualified) for part in claims)} to choose'
+        )
+    for other in claims if built_in else ():
+        if other not in built_in:
+            warnings.warn(
+                f'{other.distribution} also has the {kinds[0]} "{name}"; the built-in keeps the name, '
+                f'"{other.qualified}" reaches the other',
+                Notice,
+                stacklevel=2,
+            )
+    return (built_in or claims)[0]
+
+
+@cache
+def load(part: Installed, base: type) -> type:
+    """Import one part and check that it is a finished class of its kind.
+
+    Raises PartError, naming the distribution, whatever the import did.
+    """
+    described = f'the {part.kind} "{part.name}" of {part.distribution} {part.version}'
+    try:
+        loaded: object = part.entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise PartError(
+            f"{described} can't be imported ({type(error).__name__}: {error}): "
+            f"repair it or `pip uninstall {part.distribution}`"
+        ) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, base)):
+        raise PartError(f"{described} is {loaded!r}, not a class of layerkit.{base.__name__}")
+    missing = sorted(getattr(loaded, "__abstractmethods__", ()))
+    if missing:
+        raise PartError(f"{described} lacks {', '.join(missing)}, which every {part.kind} defines")
+    return loaded
+
+
+def part_of(cls: type) -> Installed | None:
+    """Where a part class is registered, or None if no distribution registers it."""
+    return _registered(cls)
+
+
+def reference_to(part: Installed) -> str:
+    """What a document writes to mean this very part: its name, or `distribution:name` where the name alone doesn't."""
+    claims = [other for other in installed() if other.kind == part.kind and other.name == part.name]
+    return part.name if len(claims) == 1 or part.distribution == "layerkit" else part.qualified
+
+
+@cache
+def _registered(cls: type) -> Installed | None:
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    package = cls.__module__.partition(".")[0]
+    near = [part for part in installed() if part.entry_point.module.partition(".")[0] == package]
+    for part in near:
+        if part.entry_point.value == target:
+            return part
+    # a package may register a class under a module that only re-exports it
+    return next((part for part in near if part.entry_point.load() is cls), None)
+
+
+@cache
+def _origin_of(distribution: object) -> tuple[str, str]:
+    return distribution.name, distribution.version  # type: ignore[attr-defined]
+
+
+def _origin(entry: EntryPoint) -> tuple[str, str]:
+    return _origin_of(entry.dist)
+
+
+def _same(distribution: str, wanted: str) -> bool:
+    def normal(name: str) -> str:
+        return re.sub(r"[-_.]+", "-", name).lower()
+
+    return not wanted or normal(distribution) == normal(wanted)
+
+
+def _unknown(kind: str, reference: str, of_kind: list[Installed], distribution: str | None) -> str:
+    if not installed():
+        return "layerkit itself is not installed, so no part can be found: `pip install layerkit`"
+    if distribution and DISTRIBUTION.fullmatch(distribution):
+        return f'the {kind} "{reference}" is not installed: it came from {distribution}, `pip install {distribution}`'
+    return f'no {kind} "{reference}" is installed; {did_you_mean(reference, {part.name for part in of_kind})}'
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'

@@ -1,0 +1,159 @@
+"""The saved file: one safetensors file with the parameters, what the optimizer keeps, the history and the document.
+
+Every byte counts: the metadata's `sha256` is of the whole file with 64 zeros in its place, so that a flipped bit is
+found wherever it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit import jsontext
+from layerkit.document import Document
+from layerkit.document import parse as parse_document
+from layerkit.errors import LayerkitError, SavedFileError
+from layerkit.files import memory, read, replace
+from layerkit.ops import Array
+from layerkit.registry import Installed
+
+SUFFIX = ".safetensors"
+_BLANK = "0" * 64
+_DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a saved file holds. Arrays are by full name; slots by slot, then parameter."""
+
+    document: Document
+    parameters: Mapping[str, Array]
+    slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    history: Mapping[str, Array] = field(default_factory=dict)
+    state: Mapping[str, Array] = field(default_factory=dict)
+    """What else a run needs to go on: small arrays by name."""
+    step: int = 0
+    epoch: int = 0
+    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """For each kind and name, such as `activation swish`, the distribution and version that it came from."""
+
+
+def save(path: Path, saved: Saved) -> None:
+    """Replace the file at `path` in one step. Raises SaveError; what stood there is untouched then."""
+    replace(path, to_bytes(saved))
+
+
+def load(path: Path) -> Saved:
+    """What the file holds. Raises SavedFileError if it isn't whole or isn't layerkit's."""
+    return from_bytes(read(path, memory() // 2, SavedFileError), str(path))
+
+
+def origins(parts: Mapping[str, Installed]) -> dict[str, dict[str, str]]:
+    """The metadata that says where each part came from."""
+    return {use: {"distribution": part.distribution, "version": part.version} for use, part in sorted(parts.items())}
+
+
+def to_bytes(saved: Saved) -> bytes:
+    """The file's bytes, the same for the same content."""
+    tensors = {
+        **saved.parameters,
+        **{f"optimizer.{slot}.{name}": array for slot, own in saved.slots.items() for name, array in own.items()},
+        **{f"history.{name}": array for name, array in saved.history.items()},
+        **{f"state.{name}": array for name, array in saved.state.items()},
+    }
+    metadata = {
+        "format": "layerkit 1",
+        "document": json.dumps(saved.document.to_json(), ensure_ascii=False),
+        "step": str(saved.step),
+        "epoch": str(saved.epoch),
+        "parts": json.dumps(saved.parts),
+        "sha256": _BLANK,
+    }
+    header: dict[str, Any] = {"__metadata__": metadata}
+    blocks: list[bytes] = []
+    offset = 0
+    for name, array in tensors.items():
+        # safetensors wants the elements in C order and the bytes in little-endian order
+        block = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+        place = [offset, offset + len(block)]
+        header[name] = {"dtype": _DTYPES[str(array.dtype)], "shape": list(array.shape), "data_offsets": place}
+        blocks.append(block)
+        offset += len(block)
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    start = struct.pack("<Q", len(text)) + text
+    digest = _digest(start, *blocks)
+    return b"".join([start.replace(_mark(_BLANK), _mark(digest), 1), *blocks])
+
+
+def from_bytes(content: bytes, source: str) -> Saved:
+    """What the bytes of a saved file hold. Raises SavedFileError."""
+    size = struct.unpack("<Q", content[:8])[0] if len(content) >= 8 else -1
+    if not 2 <= size <= len(content) - 8:
+        raise SavedFileError("this is not a whole safetensors file: it is cut off, or was never one", source)
+    start, body = content[: 8 + size], memoryview(content)[8 + size :]
+    metadata = _metadata(start, source)
+    digest = metadata.get("sha256", "")
+    if len(digest) != 64 or _digest(start.replace(_mark(digest), _mark(_BLANK), 1), body) != digest:
+        raise SavedFileError("its checksum doesn't fit: the file was damaged or changed after it was saved", source)
+    try:
+        parts = jsontext.parse(metadata["parts"], source)
+        origin = {use.split(" ", 1)[1]: where["distribution"] for use, where in parts.items()}
+        document = parse_document(metadata["document"], f"{source}, its document", origin=origin)
+        step, epoch = int(metadata["step"]), int(metadata["epoch"])
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise SavedFileError(f"its metadata can't be read: {type(error).__name__} {error}", source) from None
+    tensors = _tensors(content, source)
+    slots: dict[str, dict[str, Array]] = {}
+    for name, array in _under("optimizer", tensors).items():
+        slot, _, parameter = name.partition(".")
+        slots.setdefault(slot, {})[parameter] = array
+    own = ("optimizer.", "history.", "state.")
+    parameters = {name: array for name, array in tensors.items() if not name.startswith(own)}
+    history, state = _under("history", tensors), _under("state", tensors)
+    return Saved(document, parameters, slots, history, state, step, epoch, parts)
+
+
+def _mark(digest: str) -> bytes:
+    return f'"sha256":"{digest}"'.encode()
+
+
+def _digest(*pieces: bytes | memoryview) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _metadata(start: bytes, source: str) -> dict[str, str]:
+    try:
+        header = jsontext.parse(start[8:].decode(), "header")
+    except (UnicodeDecodeError, LayerkitError) as error:
+        raise SavedFileError(f"its header is damaged: {error}", source) from None
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not str(metadata.get("format")).startswith("layerkit"):
+        raise SavedFileError("this safetensors file was not written by layerkit, or it is damaged", source)
+    if metadata["format"] != "layerkit 1":
+        raise SavedFileError(f'this layerkit reads the file format "layerkit 1", not "{metadata["format"]}"', source)
+    return {name: str(value) for name, value in metadata.items()}
+
+
+def _tensors(content: bytes, source: str) -> dict[str, Array]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as load_tensors
+
+    try:
+        return load_tensors(content)
+    except (SafetensorError, TypeError, KeyError, AttributeError, ValueError) as error:
+        raise SavedFileError(f"its tensors can't be read: {error}", source) from None
+
+
+def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    return {name[len(prefix) + 1 :]: array for name, array in tensors.items() if name.startswith(f"{prefix}.")}
