@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "Model": "model",
     "Trained": "model",
-    "load": "model",
+    "load": "opening",
     "Document": "document",
     "Entry": "document",
     "Explanation": "explain",

@@ -8,8 +8,16 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationError, ValidationInfo
-from pydantic import model_serializer, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import core_schema
 
 from layerkit import files, jsontext
@@ -149,7 +157,9 @@ def _read_data(value: Any, info: ValidationInfo) -> InlineArrays | DataFile | tu
 
 
 def _plain_data(value: Any) -> Any:
-    return [dict(row) for row in value] if isinstance(value, tuple) else value.model_dump(mode="json", exclude_none=True)
+    return (
+        [dict(row) for row in value] if isinstance(value, tuple) else value.model_dump(mode="json", exclude_none=True)
+    )
 
 
 Data: TypeAlias = Annotated[

@@ -12,7 +12,7 @@ from layerkit import registry
 from layerkit.engines.session import State
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.parts import Layer, Optimizer
+from layerkit.parts import Optimizer, Part
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,18 @@ def explain(
     contexts = network.contexts(np, seed, state.step + 1)
     with np.errstate(all="ignore"):
         arrays = network.forward(params, x, contexts)
-        upstream: list[Array | None] = [None] * len(network.stages)
+        upstream: list[Array | None] = [None] * len(arrays)
         gradients: dict[str, Array] = {}
         loss = None
         if t is not None and network.loss is not None:
             loss = float(np.mean(network.losses(arrays, t)))
-            upstream, found = network.backward(params, arrays, t, contexts, 0)
-            if network.linked:
-                upstream[-1] = network.loss.gradient(arrays[-1], t) / len(t)
+            dy, last = network.loss_gradient(arrays, t)
+            upstream, found = network.backward(params, arrays, dy, contexts, last, 0)
+            upstream[-1] = network.loss.gradient(arrays[-1], t) / len(t)
             gradients = {
-                f"{stage.name}.{name}": found[i][name] for i, stage in enumerate(network.stages) for name in stage.trained
+                f"{stage.name}.{name}": found[i][name]
+                for i, stage in enumerate(network.stages)
+                for name in stage.trained
             }
         updated: dict[str, Array] = {}
         if optimizer is not None and gradients:
@@ -89,7 +91,7 @@ def explain(
             for stage, context in zip(network.stages, contexts, strict=True):
                 updated |= {f"{stage.name}.{name}": value for name, value in context.updates.items()}
     stages = tuple(
-        StageValues(stage.name, _type(stage.layer), arrays[i], arrays[i + 1], upstream[i])
+        StageValues(stage.name, part_name(stage.layer), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)
     )
     return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
@@ -103,6 +105,7 @@ def plain(array: Array) -> Any:
     return np.where(np.isfinite(values), values.astype(object), None).tolist()
 
 
-def _type(layer: Layer) -> str:
-    part = registry.part_of(type(layer))
-    return registry.reference_to(part) if part else type(layer).__name__
+def part_name(part: Part) -> str:
+    """What a document calls the part; its class's name where it is registered nowhere."""
+    found = registry.part_of(type(part))
+    return registry.reference_to(found) if found else type(part).__name__

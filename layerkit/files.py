@@ -66,7 +66,20 @@ def replace(path: Path, content: bytes) -> None:
         finally:
             os.close(folder)
     except OSError as cause:
-        raise SaveError(f"can't be written: {cause.strerror or cause}; what stood there is untouched", str(path)) from None
+        raise SaveError(
+            f"can't be written: {cause.strerror or cause}; what stood there is untouched", str(path)
+        ) from None
+
+
+def check_writable(path: Path) -> None:
+    """Raise SaveError now if `replace` could never write there, rather than at the end of a run."""
+    folder = path.parent
+    if not folder.is_dir():
+        raise SaveError(f"there is no folder {folder}", str(path))
+    if path.is_symlink() or path.exists():
+        regular_file(path, SaveError)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise SaveError("the folder can't be written", str(path))
 
 
 def memory() -> int:

@@ -8,10 +8,10 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
-from layerkit.files import check_fits
 from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
+from layerkit.files import check_fits
 from layerkit.ops import Array
-from layerkit.parts import Context, Dtype, Layer, Loss, Parameter, Params, Shape
+from layerkit.parts import Context, Dtype, Layer, Loss, Parameter, Params, RandomPlace, Shape
 from layerkit.random import Random
 
 
@@ -118,32 +118,43 @@ class Network:
         return loss.linked(arrays[-2], t) if self.linked else loss(arrays[-1], t)
 
     def backward(
-        self, params: Sequence[Params], arrays: Sequence[Array], t: Array, contexts: Sequence[Context], down_to: int
+        self,
+        params: Sequence[Params],
+        arrays: Sequence[Array],
+        dy: Array,
+        contexts: Sequence[Context],
+        last: int,
+        down_to: int,
     ) -> tuple[list[Array | None], list[Mapping[str, Array]]]:
-        """dL/d(output) and dL/d(parameters) of every stage from `down_to` on; None and nothing below it.
+        """From dy = dL/d(arrays[last]) back to arrays[down_to].
 
-        L is the mean of the rows' losses. Where the last stage is the loss's link, it is passed in one step, from the
-        loss to the pre-activation.
+        First dL/d(arrays[i]) for each i from `down_to` to `last`, None elsewhere; then dL/d(parameters) for each stage.
+        Of the stage below `down_to`, only the parameters' gradients are computed.
         """
-        loss, count = self._needed_loss(), len(self.stages)
-        upstream: list[Array | None] = [None] * count
-        gradients: list[Mapping[str, Array]] = [{}] * count
-        rows = max(t.shape[0], 1)
-        if self.linked:
-            count -= 1
-            dy = loss.linked_gradient(arrays[-1], t) / rows
-        else:
-            dy = loss.gradient(arrays[-1], t) / rows
-        for i in range(count - 1, down_to - 1, -1):
-            stage, x, y, context = self.stages[i], arrays[i], arrays[i + 1], contexts[i]
+        upstream: list[Array | None] = [None] * len(arrays)
+        gradients: list[Mapping[str, Array]] = [{}] * len(self.stages)
+        for i in range(last, max(down_to, 1) - 1, -1):
+            stage, x, y, context = self.stages[i - 1], arrays[i - 1], arrays[i], contexts[i - 1]
             upstream[i] = dy
             if stage.trained:
-                gradients[i] = stage.layer.gradients(params[i], x, y, dy, context.again())
+                gradients[i - 1] = stage.layer.gradients(params[i - 1], x, y, dy, context.again())
             if i > down_to:
-                dy = stage.layer.backward(params[i], x, y, dy, context.again())
+                dy = stage.layer.backward(params[i - 1], x, y, dy, context.again())
                 if dy.shape != x.shape:
                     raise _broken(stage, f"sends back {list(dy.shape)} for an input of {list(x.shape)}")
+        if down_to == 0:
+            upstream[0] = dy
         return upstream, gradients
+
+    def loss_gradient(self, arrays: Sequence[Array], t: Array) -> tuple[Array, int]:
+        """dL/d(arrays[i]) and this i, L being the mean of the rows' losses.
+
+        i is the output, or the pre-activation where the last stage is the loss's link: that stage is passed in one step.
+        """
+        loss, rows = self._needed_loss(), max(t.shape[0], 1)
+        if self.linked:
+            return loss.linked_gradient(arrays[-1], t) / rows, len(arrays) - 2
+        return loss.gradient(arrays[-1], t) / rows, len(arrays) - 1
 
     def passes(self, params: Sequence[Params], x: Array, t: Array, seed: int, step: Any) -> Passes:
         """One forward and one backward pass of a training step over a batch."""
@@ -151,7 +162,8 @@ class Network:
         contexts = self.contexts(xp, seed, step)
         arrays = self.forward(params, x, contexts)
         loss = xp.mean(self.losses(arrays, t))
-        _, gradients = self.backward(params, arrays, t, contexts, self.first_trained)
+        dy, last = self.loss_gradient(arrays, t)
+        _, gradients = self.backward(params, arrays, dy, contexts, last, self.first_trained + 1)
         return Passes(loss, gradients, [context.updates for context in contexts])
 
     def predict(self, params: Sequence[Params], x: Array) -> Array:
@@ -161,7 +173,7 @@ class Network:
     def contexts(self, xp: Any, seed: int, step: Any) -> list[Context]:
         """A training context for each stage."""
         dtype = getattr(xp, self.dtype)
-        return [Context(True, (xp, dtype, seed, step, stage.name)) for stage in self.stages]
+        return [Context(True, RandomPlace(xp, dtype, seed, step, stage.name)) for stage in self.stages]
 
     def _needed_loss(self) -> Loss:
         if self.loss is None:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -103,16 +103,33 @@ class Parameter:
     trainable: bool = True
 
 
+class RandomPlace(NamedTuple):
+    """Where random numbers are drawn: they depend on nothing else."""
+
+    xp: Any
+    dtype: Any
+    seed: int
+    step: Array | int
+    stage: str
+
+
 class Context:
     """What a layer may know of the step it takes part in: whether it trains, random numbers, and a place for updates."""
 
-    __slots__ = ("training", "updates", "_random", "_drawn")
+    __slots__ = ("_drawn", "_prefix", "_random", "training", "updates")
 
-    def __init__(self, training: bool, random: tuple[Any, Any, int, Array | int, str] | None = None) -> None:
+    def __init__(
+        self,
+        training: bool,
+        random: RandomPlace | None = None,
+        updates: dict[str, Array] | None = None,
+        prefix: str = "",
+    ) -> None:
         self.training = training
         """True in a training step; False in predict and evaluate."""
-        self.updates: dict[str, Array] = {}
-        self._random = random
+        self.updates: dict[str, Array] = {} if updates is None else updates
+        """What was set by `update` so far."""
+        self._random, self._prefix = random, prefix
         self._drawn: Random | None = None
 
     def uniform(self, shape: Shape) -> Array:
@@ -125,11 +142,16 @@ class Context:
 
     def update(self, name: str, value: Array) -> None:
         """Set the layer's own parameter `name`, one that isn't trained, once this step is done."""
-        self.updates[name] = value
+        self.updates[self._prefix + name] = value
+
+    def within(self, name: str) -> Context:
+        """The context of a layer inside this one, whose parameters are called `name.kernel` and the like here."""
+        random = self._random and self._random._replace(stage=f"{self._random.stage}.{name}")
+        return Context(self.training, random, self.updates, f"{self._prefix}{name}.")
 
     def again(self) -> Context:
         """This context as it was before anything was drawn, so that backward draws what forward drew."""
-        return self if self._drawn is None else Context(self.training, self._random)
+        return self if self._drawn is None else Context(self.training, self._random, self.updates, self._prefix)
 
     def _source(self) -> Random:
         if self._drawn is None:

@@ -78,7 +78,7 @@ def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = N
     if len(claims) > 1 and not built_in:
         raise PartError(
             f'the {kinds[0]} "{name}" is claimed by {" and by ".join(part.distribution for part in claims)}: '
-            f'write {" or ".join(_quoted(part.qualified) for part in claims)} to choose'
+            f"write {' or '.join(_quoted(part.qualified) for part in claims)} to choose"
         )
     for other in claims if built_in else ():
         if other not in built_in:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -37,7 +37,7 @@ class History:
         return {name: np.array([record.get(name, np.nan) for record in self.records]) for name in names}
 
     @staticmethod
-    def of(arrays: dict[str, Array], unfinished: Sequence[float] = (0.0, 0)) -> History:
+    def of(arrays: Mapping[str, Array], unfinished: Sequence[float] = (0.0, 0.0)) -> History:
         """The history that `arrays` gave."""
         count = max((len(array) for array in arrays.values()), default=0)
         records = [{name: float(array[i]) for name, array in arrays.items()} for i in range(count)]
@@ -109,9 +109,7 @@ def _close_epoch(session: Session, run: Run, step: int, history: History) -> Fig
     return record
 
 
-def figures(
-    session: Session, rows: Rows, metrics: dict[str, Metric], for_people: Callable[[Array], Array]
-) -> Figures:
+def figures(session: Session, rows: Rows, metrics: dict[str, Metric], for_people: Callable[[Array], Array]) -> Figures:
     """The mean loss over the rows and each metric, a block of rows at a time. `for_people` gives outputs their units."""
     total, sums = 0.0, dict[str, Any]()
     for first in range(0, len(rows.x), ROWS_PER_PASS):

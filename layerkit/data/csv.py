@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from layerkit.files import regular_file
 from layerkit.errors import DataError
+from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
 
 BLOCK = 8192

@@ -38,7 +38,9 @@ def read_own(document: Document, folder: Path) -> Table:
         return read_file(folder / data.path, document)
     if isinstance(data, InlineArrays):
         arrays = {"x": data.x} | ({} if data.y is None else {"y": data.y})
-        return table_of_arrays({name: _array(values, f"training.data.{name}") for name, values in arrays.items()}, "training.data")
+        return table_of_arrays(
+            {name: _array(values, f"training.data.{name}") for name, values in arrays.items()}, "training.data"
+        )
     return joined([table_of_objects(data, "training.data")], "training.data")
 
 
@@ -46,11 +48,11 @@ def fit(document: Document, table: Table) -> Document:
     """The document with its columns fitted on this table. An output of one unit tells two categories apart."""
     if not document.columns:
         return document
-    inputs = tuple(_fitted(table, each, None) for each in document.input)
+    inputs = _fitted(table, document.input)
     document = document.model_copy(update={"input": inputs})
     if document.output is not None:
         units = network_of(document).output_shape[-1] if len(document.output) == 1 else None
-        outputs = tuple(_fitted(table, each, units) for each in document.output)
+        outputs = _fitted(table, document.output, units)
         document = document.model_copy(update={"output": outputs})
         network_of(document)
     return document
@@ -80,8 +82,7 @@ def network_of(document: Document) -> Network:
 def inputs(document: Document, table: Table) -> Array:
     """x, of (rows, *input shape) and the dtype that the first layer takes."""
     if document.columns:
-        blocks = [_encoded(table, each) for each in document.input]
-        x = np.concatenate(blocks, axis=1)
+        x = _encoded(table, document.input)
         return x if x.dtype == np.int64 else x.astype(document.dtype)
     _check_arrays(table)
     dtype = document.input.dtype or document.dtype
@@ -93,18 +94,26 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
     if document.columns:
         if document.output is None:
             raise DocumentError('the document has no "output", so no column says what is due', "output")
-        return np.concatenate([_encoded(table, each) for each in document.output], axis=1).astype(document.dtype)
+        return _encoded(table, document.output).astype(document.dtype)
     _check_arrays(table)
     where = f"{table.source}, y"
     y = _array(column(table, "y"), where)
     classes = output_shape[-1]
     if document.loss is not None and document.loss.labels and y.dtype.kind in "iu" and y.shape[1:] == output_shape[:-1]:
         if y.size and not 0 <= y.min() <= y.max() < classes:
-            raise DataError(f"holds the class {int(y.max() if y.min() >= 0 else y.min())}; known: 0 to {classes - 1}", where)
+            raise DataError(
+                f"holds the class {int(y.max() if y.min() >= 0 else y.min())}; known: 0 to {classes - 1}", where
+            )
         return np.eye(classes, dtype=document.dtype)[y]
     if y.shape[1:] == () and output_shape == (1,):
         y = y[:, None]
     return _shaped(y, output_shape, document.dtype, where)
+
+
+def has_targets(document: Document, table: Table) -> bool:
+    """Whether the table holds what is due, not inputs alone."""
+    names = [each.column for each in document.output or ()] if document.columns else ["y"]
+    return bool(names) and all(name in table.columns for name in names)
 
 
 def classes_of(document: Document, table: Table) -> Array:
@@ -141,20 +150,36 @@ def _names(document: Document, with_targets: bool) -> list[str]:
     return [each.column for each in (*document.input, *((document.output or ()) if with_targets else ()))]
 
 
-def _fitted(table: Table, each: Column, units: int | None) -> Column:
-    try:
-        return each.fit(column(table, each.column), units)
-    except CellError as error:
-        raise cell_fault(table, each.column, error) from None
-    except PydanticCustomError as error:
-        raise DocumentError(str(error), f'column "{each.column}"') from None
+def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -> tuple[Column, ...]:
+    """The columns, fitted. Raises DataError with the first fault of each."""
+    fitted_columns, faults = [], []
+    for each in columns:
+        try:
+            fitted_columns.append(each.fit(column(table, each.column), units))
+        except CellError as error:
+            faults.extend(cell_fault(table, each.column, error).faults)
+        except DataError as error:
+            faults.extend(error.faults)
+        except PydanticCustomError as error:
+            raise DocumentError(str(error), f'column "{each.column}"') from None
+    if faults:
+        raise DataError(faults)
+    return tuple(fitted_columns)
 
 
-def _encoded(table: Table, each: Column) -> Array:
-    try:
-        return each.encode(column(table, each.column))
-    except CellError as error:
-        raise cell_fault(table, each.column, error) from None
+def _encoded(table: Table, columns: Sequence[Column]) -> Array:
+    """The columns side by side. Raises DataError with the first fault of each."""
+    blocks, faults = [], []
+    for each in columns:
+        try:
+            blocks.append(each.encode(column(table, each.column)))
+        except CellError as error:
+            faults.extend(cell_fault(table, each.column, error).faults)
+        except DataError as error:
+            faults.extend(error.faults)
+    if faults:
+        raise DataError(faults)
+    return np.concatenate(blocks, axis=1)
 
 
 def _check_arrays(table: Table) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from layerkit import jsontext
-from layerkit.files import regular_file
 from layerkit.errors import DataError, LayerkitError
+from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
 
 BLOCK = 8192

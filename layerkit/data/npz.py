@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from layerkit.files import regular_file
-from layerkit.files import check_fits
 from layerkit.data.tables import table_of_arrays
 from layerkit.errors import DataError
+from layerkit.files import check_fits, regular_file
 from layerkit.parts import Reader, Table
 
 

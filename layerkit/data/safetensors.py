@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from layerkit.files import regular_file
-from layerkit.files import check_fits
 from layerkit.data.tables import table_of_arrays
 from layerkit.errors import DataError
+from layerkit.files import check_fits, regular_file
 from layerkit.parts import Reader, Table
 
 

@@ -82,8 +82,10 @@ class NumPySession(Session):
         self._vector[...] = vector
         for slot, values in slots.items():
             self._slots[slot][...] = values
-        for own, updates in zip(self._params, passes.updates, strict=True):
+        for stage, own, updates in zip(self._network.stages, self._params, passes.updates, strict=True):
             for name, value in updates.items():
+                if name not in own or value.shape != own[name].shape:
+                    raise PartError(f'updates "{name}" to {list(value.shape)}, which it declares otherwise', stage.name)
                 own[name][...] = value
         self._step = step
         return loss

@@ -1,0 +1,5 @@
+"""`python -m layerkit`."""
+
+from layerkit.cli import main
+
+main()

@@ -1,0 +1,63 @@
+"""check: every fault of a document, its data and its saved file at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from layerkit import storage
+from layerkit.data import encoding
+from layerkit.document import Document, parse, read_text
+from layerkit.errors import Fault, LayerkitError
+from layerkit.model import Model
+from layerkit.opening import check_fit, with_fit_of
+
+
+def faults_of_model(path: Path) -> list[Fault]:
+    """Every fault that `train` or `predict` would stumble over. What can't be judged before a fault is mended is left out."""
+    faults: list[Fault] = []
+    saved: storage.Saved | None = None
+    document: Document | None = None
+    saved_path = path if path.suffix == storage.SUFFIX else path.with_suffix(storage.SUFFIX)
+    try:
+        if os.path.lexists(saved_path) or saved_path == path:
+            saved = storage.load(saved_path)
+            document = saved.document
+    except LayerkitError as error:
+        faults += error.faults
+    try:
+        if saved_path != path:
+            document = None
+            document = parse(read_text(path), str(path))
+    except LayerkitError as error:
+        faults += error.faults
+    if document is not None:
+        faults += _faults_of_network(document, saved, str(saved_path)) + _faults_of_data(document, path.parent)
+    return list(dict.fromkeys(faults))
+
+
+def _faults_of_network(document: Document, saved: storage.Saved | None, source: str) -> list[Fault]:
+    try:
+        if saved is not None:
+            document = with_fit_of(document, saved.document, source)
+        if encoding.fitted(document):
+            network = encoding.network_of(document)
+            if saved is not None:
+                check_fit(network, saved, source)
+    except LayerkitError as error:
+        return list(error.faults)
+    return []
+
+
+def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
+    if document.training.data is None:
+        return []
+    try:
+        model = Model.of(document, folder, None)
+        if document.loss is not None and document.optimizer is not None:
+            model.plan(steps=1)
+        else:
+            model.predict()
+    except LayerkitError as error:
+        return list(error.faults)
+    return []

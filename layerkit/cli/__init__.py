@@ -1,0 +1,105 @@
+"""The command line: one file a verb, imported only when the verb is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+VERBS = {
+    "train": "Train a model until its document's goal, and save it.",
+    "predict": "The model's output for each row of data.",
+    "evaluate": "Loss and metrics over data.",
+    "explain": "Every number of one forward pass, one backward pass and one step.",
+    "show": "Stages, shapes, parameters, and how far it is trained.",
+    "check": "Find every fault in a document, its data and its saved file.",
+    "plugins": "List every installed part.",
+    "schema": "Print the JSON Schema of a document, for an editor.",
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb's file when the verb is called, and lists them from VERBS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"layerkit.cli.{name.replace('-', '_')}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            from layerkit.errors import did_you_mean
+
+            ctx.fail(f'there is no verb "{args[0]}"; {did_you_mean(args[0], VERBS)}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"layerkit {version('layerkit')}")
+        ctx.exit()
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def layerkit() -> None:
+    """Neural networks as documents: MODEL is a document (.json) or a saved file (.safetensors)."""
+
+
+def main() -> None:
+    """Run the command line: results on stdout, notices and errors on stderr; 0 done, 1 the run failed, 2 usage."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    debug = os.environ.get("LAYERKIT_DEBUG") == "1"
+    try:
+        code = layerkit.main(standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # whoever read our output has left: say nothing, and let no later flush complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        return _say(error)
+
+
+def _say(error: Exception) -> int:
+    """Print an error for people; the exit code."""
+    from layerkit.errors import LayerkitError
+
+    if isinstance(error, LayerkitError):
+        for fault in error.faults:
+            click.echo(f"error: {fault}", err=True)
+        return error.exit_code
+    if isinstance(error, MemoryError):
+        click.echo("error: this machine's memory is not enough for this", err=True)
+        return 1
+    name = type(error).__name__
+    click.echo(f"error: {name}: {error} (LAYERKIT_DEBUG=1 shows where; please report it)", err=True)
+    return 1

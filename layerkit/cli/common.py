@@ -1,0 +1,78 @@
+"""What the verbs share: their options, notices on stderr, and tables as text."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def model_argument(function: Command) -> Command:
+    """MODEL: the document or the saved file."""
+    return click.argument("model", type=click.Path(path_type=Path))(function)
+
+
+def data_option(function: Command) -> Command:
+    """--data FILE."""
+    return click.option(
+        "--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows from this file, not the document's own."
+    )(function)
+
+
+def format_option(function: Command) -> Command:
+    """--format text|json."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="Text for people, or JSON for programs.",
+    )(function)
+
+
+def notices_on_stderr() -> None:
+    """Print layerkit's notices as lines on stderr, and no other warning."""
+    from layerkit.errors import Notice
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, Notice):
+            click.echo(f"note: {message}", err=True)
+
+    warnings.simplefilter("always", Notice)
+    warnings.showwarning = show
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout; what isn't finite becomes null."""
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """Left-aligned columns, two spaces apart."""
+    lines = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))] if lines else []
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def number(value: float) -> str:
+    """A figure with as many digits as a reader can check by hand."""
+    return f"{value:.10g}"
+
+
+def array_text(array: Any, digits: str = ".10g") -> str:
+    """An array as JSON would write it, rounded."""
+    if getattr(array, "ndim", 0):
+        return f"[{', '.join(array_text(item, digits) for item in array)}]"
+    return f"{array:{digits}}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

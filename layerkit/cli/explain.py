@@ -1,0 +1,69 @@
+"""layerkit explain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layerkit.cli.common import data_option, format_option, model_argument, notices_on_stderr, print_json
+
+if TYPE_CHECKING:
+    from layerkit.explain import Explanation
+
+
+@click.command("explain")
+@model_argument
+@data_option
+@click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Which row, from 0.")
+@format_option
+def command(model: Path, data: Path | None, row: int, form: str) -> None:
+    """Every number of one forward pass, one backward pass and one step of MODEL over one row. Nothing is changed.
+
+    A document is explained from its own first parameters; a saved file from where it stands.
+    """
+    notices_on_stderr()
+    from layerkit.data.encoding import read_file, read_own
+    from layerkit.data.tables import chosen
+    from layerkit.errors import DataError
+    from layerkit.opening import open_model
+    from layerkit.storage import SUFFIX
+
+    opened = open_model(model, restart=model.suffix != SUFFIX)
+    rows = read_file(data, opened.document) if data else read_own(opened.document, opened.folder)
+    if row >= len(rows):
+        raise DataError(f"there is no row {row}; the rows are 0 to {len(rows) - 1}", rows.source)
+    explanation = opened.explain(chosen(rows, [row]))
+    if form == "json":
+        print_json(explanation.to_json())
+    else:
+        _print(explanation, opened.step)
+
+
+def _print(explanation: Explanation, step: int) -> None:
+    click.echo(f"forward (step {step + 1})")
+    click.echo(f"  input {_text(explanation.stages[0].input)}")
+    for stage in explanation.stages:
+        click.echo(f"  {stage.name} ({stage.type}) {_text(stage.output)}")
+    if explanation.loss is None:
+        click.echo("no loss: the document names none, or the row has no target")
+        return
+    click.echo(f"  target {_text(explanation.target)}")
+    click.echo(f"  loss {explanation.loss!r}")
+    click.echo("\nbackward: dL/d(output) of each stage, then dL/d(parameter)")
+    for stage in reversed(explanation.stages):
+        click.echo(f"  {stage.name} {_text(stage.gradient)}")
+        for name, gradient in explanation.gradients.items():
+            if name.startswith(f"{stage.name}.") and name.count(".") == stage.name.count(".") + 1:
+                click.echo(f"    {name} {_text(gradient, row=False)}")
+    if explanation.updated:
+        click.echo("\nupdate: each parameter before and after the step")
+    for name, after in explanation.updated.items():
+        click.echo(f"  {name}\n    before {_text(explanation.parameters[name], row=False)}")
+        click.echo(f"    after  {_text(after, row=False)}")
+
+
+def _text(array: Any, row: bool = True) -> str:
+    """Every digit of a float, so that the numbers can be checked by hand."""
+    return str((array[0] if row else array).tolist())

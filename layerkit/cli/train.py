@@ -1,0 +1,183 @@
+"""layerkit train."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from layerkit.cli.common import (
+    data_option,
+    format_option,
+    model_argument,
+    notices_on_stderr,
+    number,
+    plural,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from layerkit.model import Model, Trained
+    from layerkit.training import Progress
+
+
+@click.command("train")
+@model_argument
+@data_option
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Take N steps more.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Take N epochs more.")
+@click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a step.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="First parameters, split and order of the rows.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: optimizer.learning_rate=0.05"
+)
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Save here, not beside the document.")
+@click.option("--restart", is_flag=True, help="Begin again, from the first parameters.")
+@click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@format_option
+def command(
+    model: Path,
+    data: Path | None,
+    steps: int | None,
+    epochs: int | None,
+    batch_size: int | None,
+    seed: int | None,
+    changes: tuple[str, ...],
+    output: Path | None,
+    restart: bool,
+    dry_run: bool,
+    quiet: bool,
+    form: str,
+) -> int:
+    """Train MODEL until its document's goal, and save it.
+
+    A run that was cut off goes on where it was saved; one that is complete does nothing more. --steps and --epochs go
+    on from there, --restart begins again.
+    """
+    if steps and epochs:
+        raise click.UsageError("give --steps or --epochs, not both")
+    notices_on_stderr()
+    from layerkit.data.encoding import read_file
+    from layerkit.files import check_writable
+    from layerkit.opening import open_model
+
+    fields = _fields(changes) | ({} if seed is None else {"training.seed": seed})
+    fields |= {} if batch_size is None else {"training.batch_size": batch_size}
+    opened = open_model(model, fields, output, restart)
+    assert opened.path is not None
+    check_writable(opened.path)
+    rows = None if data is None else read_file(data, opened.document)
+    plan = opened.plan(rows, steps=steps, epochs=epochs)
+    if dry_run:
+        _say_plan(opened, plan.goal, len(plan.rows.x), form)
+        return 0
+    with _Signals() as signals:
+        trained = opened.run(plan, report=_Reporter(form, quiet), stop=signals.received)
+        if trained.steps:
+            opened.save()
+    if not quiet:
+        _say_trained(model, opened, trained, form)
+    return 128 + signals.number if trained.stopped else 0
+
+
+def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
+    """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text."""
+    fields: dict[str, Any] = {}
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not path:
+            raise click.UsageError(f"--set takes PATH=VALUE, such as optimizer.learning_rate=0.05, not {change!r}")
+        try:
+            fields[path] = json.loads(text)
+        except ValueError:
+            fields[path] = text
+    return fields
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM ask the run to stop after its step; a second one leaves at once."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __enter__(self) -> _Signals:
+        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            os._exit(128 + number)
+        self.number = number
+
+    def received(self) -> bool:
+        return self.number > 0
+
+
+class _Reporter:
+    """A line on stderr at most once a second, or a JSON object a line for each epoch on stdout."""
+
+    def __init__(self, form: str, quiet: bool) -> None:
+        self._form, self._quiet = form, quiet
+        self._last = monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if self._quiet:
+            return
+        if self._form == "json":
+            if progress.record is not None:
+                record = {name: value for name, value in progress.record.items() if name != "step"}
+                print_json({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
+        elif monotonic() - self._last >= 1.0 and progress.step < progress.goal:
+            self._last = monotonic()
+            speed = f"{progress.rows_per_second:,.0f} rows/s"
+            line = f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}"
+            click.echo(line, file=sys.stderr)
+
+
+def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:
+    left = max(goal - model.step, 0)
+    if form == "json":
+        print_json({"event": "plan", "step": model.step, "goal": goal, "rows": rows, "output": str(model.path)})
+    else:
+        click.echo(f"would take {plural(left, 'step')} over {plural(rows, 'row')} and save {model.path}")
+
+
+def _say_trained(path: Path, model: Model, trained: Trained, form: str) -> None:
+    if form == "json":
+        print_json(
+            {
+                "event": "stopped" if trained.stopped else "done",
+                "step": model.step,
+                "epoch": model.epoch,
+                "steps": trained.steps,
+                "loss_before": trained.loss_before,
+                "loss": trained.loss,
+                "validation": trained.validation,
+                "saved": str(model.path),
+            }
+        )
+        return
+    if not trained.steps and not trained.stopped:
+        done = "its 1 step is done" if model.step == 1 else f"its {model.step:,} steps are done"
+        click.echo(f"{path}: {done}; --steps N goes on, --restart begins again")
+        return
+    click.echo(
+        f"{'stopped after' if trained.stopped else 'took'} {plural(trained.steps, 'step')}, {model.step:,} in all"
+    )
+    click.echo(f"loss {number(trained.loss_before)} before, {number(trained.loss)} after")
+    if trained.validation:
+        figures = ", ".join(f"{name} {number(value)}" for name, value in trained.validation.items())
+        click.echo(f"validation {figures}")
+    click.echo(f"saved {model.path}")

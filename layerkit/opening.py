@@ -1,0 +1,118 @@
+"""Opening a model from a file: a document, a saved file, or a document that goes on from the saved file beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit import registry, storage
+from layerkit.data import encoding
+from layerkit.document import Document, parse, read_text
+from layerkit.errors import Fault, Notice, SavedFileError
+from layerkit.model import Model
+from layerkit.network import Network
+from layerkit.parts import Column
+
+BEGIN_AGAIN = "`layerkit train --restart` begins again"
+
+
+def load(path: str | Path) -> Model:
+    """The model of a document or of a saved file. A document goes on from the saved file beside it, if there is one.
+
+    Raises DocumentError or SavedFileError.
+    """
+    return open_model(Path(path))
+
+
+def open_model(
+    path: Path, changes: Mapping[str, Any] | None = None, target: Path | None = None, restart: bool = False
+) -> Model:
+    """The model of either file, with `changes` such as {"optimizer.learning_rate": 0.05} made to its document first.
+
+    `target` is the saved file, if it isn't the one beside the document. With `restart`, what is saved counts no more.
+    """
+    if path.suffix == storage.SUFFIX:
+        saved: storage.Saved | None = storage.load(path)
+        assert saved is not None
+        document, source = saved.document, target or path
+        if changes:
+            document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
+    else:
+        document, source = parse(read_text(path), str(path), changes), target or path.with_suffix(storage.SUFFIX)
+        saved = storage.load(source) if os.path.lexists(source) and not restart else None
+    model = Model.of(document, path.parent, source)
+    if saved is None or restart:
+        return model
+    if "training.seed" not in (changes or {}):
+        # the validation rows must stay those that the model never saw
+        training = document.training.model_copy(update={"seed": saved.document.training.seed})
+        document = document.model_copy(update={"training": training})
+    document = with_fit_of(document, saved.document, str(source))
+    check_fit(encoding.network_of(document), saved, str(source))
+    _notice_changes(document, saved, str(source))
+    model.go_on_from(saved, document)
+    return model
+
+
+def with_fit_of(document: Document, saved: Document, source: str) -> Document:
+    """The document with the columns as the saved one has them, fitted. Raises SavedFileError if they are others."""
+    if not document.columns:
+        return document
+    for side in ("input", "output"):
+        mine, theirs = getattr(document, side) or (), getattr(saved, side) or ()
+        if not isinstance(theirs, tuple) or len(mine) != len(theirs):
+            raise SavedFileError(f"has other {side} columns than the document; {BEGIN_AGAIN}", source)
+        for i, (own, kept) in enumerate(zip(mine, theirs, strict=True)):
+            if not _fitted_from(own, kept):
+                raise SavedFileError(f"has another {side}[{i}] than the document; {BEGIN_AGAIN}", source)
+    return document.model_copy(update={"input": saved.input, "output": saved.output})
+
+
+def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
+    """Raise SavedFileError, with every fault, unless the file's parameters are the network's."""
+    faults = []
+    due = {name: (network.dtype, parameter.shape) for name, parameter in network.parameters.items()}
+    found = {name: (str(array.dtype), array.shape) for name, array in saved.parameters.items()}
+    for name in dict.fromkeys([*due, *found]):
+        if due.get(name) != found.get(name):
+            message = f"the file has {_described(found.get(name))} where the document has {_described(due.get(name))}"
+            faults.append(Fault(f"{source}, {name}", f"{message}; {BEGIN_AGAIN}"))
+        elif not np.all(np.isfinite(saved.parameters[name])):
+            faults.append(Fault(f"{source}, {name}", f"holds what is not a finite number; {BEGIN_AGAIN}"))
+    for slot, arrays in saved.slots.items():
+        for name, array in arrays.items():
+            if name not in due or array.shape != due[name][1]:
+                faults.append(Fault(f"{source}, optimizer.{slot}.{name}", f"belongs to no parameter; {BEGIN_AGAIN}"))
+    if faults:
+        raise SavedFileError(faults)
+
+
+def _fitted_from(own: Column, kept: Column) -> bool:
+    """Whether `kept` is `own` with nothing changed that the document gives."""
+    return type(own) is type(kept) and all(getattr(own, f) == getattr(kept, f) for f in own.model_fields_set)
+
+
+def _described(array: tuple[str, tuple[int, ...]] | None) -> str:
+    return f"{array[0]} {list(array[1])}" if array else "nothing"
+
+
+def _notice_changes(document: Document, saved: storage.Saved, source: str) -> None:
+    """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
+    mine, theirs = document.to_json(), saved.document.to_json()
+    changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]
+    if changed:
+        message = f"{' and '.join(changed)} changed since {source} was saved; its parameters are used all the same"
+        warnings.warn(message, Notice, stacklevel=3)
+    for use, origin in saved.parts.items():
+        for part in registry.installed():
+            was = origin.get("version")
+            if use == f"{part.kind} {part.name}" and part.distribution == origin.get("distribution") != "layerkit":
+                if part.version != was:
+                    message = f"the {use} was saved with {part.distribution} {was}; {part.version} is installed"
+                    warnings.warn(message, Notice, stacklevel=3)
