@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 _HOME = {
     "Model": "model",
@@ -68,9 +68,6 @@ _HOME = {
 }
 
 __all__ = sorted([*_HOME, "__version__"])
-
-if TYPE_CHECKING:
-    from layerkit._exports import *  # noqa: F403
 
 
 def __getattr__(name: str) -> Any:

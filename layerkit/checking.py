@@ -14,7 +14,7 @@ from layerkit.opening import check_fit, with_fit_of
 
 
 def faults_of_model(path: Path) -> list[Fault]:
-    """Every fault that `train` or `predict` would stumble over. What can't be judged before a fault is mended is left out."""
+    """Every fault that `train` or `predict` would stumble over; what one hides is found once it is mended."""
     faults: list[Fault] = []
     saved: storage.Saved | None = None
     document: Document | None = None

@@ -199,7 +199,7 @@ class Document(Declared):
     """A model: its input, its layers, and how it is trained. Raises DocumentError with every fault."""
 
     schema_: str | None = Field(None, alias="$schema")
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: str | None = None
     description: str | None = None
     dtype: Dtype = "float32"
@@ -270,7 +270,7 @@ def parse(
 
 
 def _change(fields: dict[str, Any], path: str, value: Any) -> None:
-    """Set the field at a path such as `optimizer.learning_rate` or `layers[0].units`; a short form becomes an object."""
+    """Set the field at a path such as `optimizer.learning_rate` or `layers[0].units`; a name becomes an object."""
     steps = path.replace("[", ".").replace("]", "").split(".")
     at: Any = fields
     for depth, step in enumerate(steps):

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong. `where` is a file:line:column, a row and column, or a field such as `layers[0].units`."""
+    """One thing that is wrong. `where` is a file:line:column, a row and column, or a field (`layers[0].units`)."""
 
     where: str
     message: str
@@ -19,7 +19,7 @@ class Fault:
 
 
 class LayerkitError(Exception):
-    """Anything that layerkit refuses. `faults` lists every fault found; `exit_code` is what the command line ends with."""
+    """Anything that layerkit refuses. `faults` has every fault found; the command line ends with `exit_code`."""
 
     exit_code: ClassVar[int] = 2
 

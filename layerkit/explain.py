@@ -100,9 +100,12 @@ def explain(
 def plain(array: Array) -> Any:
     """An array as nested lists, None where a number isn't finite: JSON has no word for it."""
     values = np.asarray(array)
-    if np.all(np.isfinite(values)):
+    finite = np.isfinite(values)
+    if np.all(finite):
         return values.tolist()
-    return np.where(np.isfinite(values), values.astype(object), None).tolist()
+    values = values.astype(object)
+    values[~finite] = None
+    return values.tolist()
 
 
 def part_name(part: Part) -> str:

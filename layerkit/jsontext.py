@@ -15,7 +15,7 @@ Path = tuple[int | str, ...]
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
-class _Refused(ValueError):
+class _RefusedError(ValueError):
     """A value that Python's json takes and RFC 8259 doesn't."""
 
 
@@ -28,7 +28,7 @@ def parse(text: str, source: str) -> Any:
         raise DocumentError(f"this is not JSON: {message}", f"{source}:{error.lineno}:{error.colno}") from None
     except RecursionError:
         raise DocumentError("brackets are nested too deeply", place(text, _deepest(text), source)) from None
-    except _Refused as refused:
+    except _RefusedError as refused:
         raise DocumentError(str(refused), place(text, _refused_offset(text), source)) from None
     except ValueError as error:
         raise DocumentError(f"a number is too long: {error}", source) from None
@@ -52,18 +52,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _Refused(f'the key "{next(key for key in keys if keys.count(key) > 1)}" stands here twice')
+        raise _RefusedError(f'the key "{next(key for key in keys if keys.count(key) > 1)}" stands here twice')
     return fields
 
 
 def _constant(name: str) -> NoReturn:
-    raise _Refused(f"{name} is not a number of JSON")
+    raise _RefusedError(f"{name} is not a number of JSON")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if isinf(number):
-        raise _Refused(f"{text} is beyond the largest float64")
+        raise _RefusedError(f"{text} is beyond the largest float64")
     return number
 
 

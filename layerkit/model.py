@@ -131,7 +131,7 @@ class Model:
         return encoding.decoded(self.document, self._outputs(x))
 
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:
-        """{"loss": …} and each metric over these rows; without x, over the validation rows, or all if none are held out."""
+        """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
         if x is None:
             training, validation = self._prepared(*self._split(self._table(None)))
             return self._figures(self._session(), validation or training)

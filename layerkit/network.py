@@ -149,7 +149,7 @@ class Network:
     def loss_gradient(self, arrays: Sequence[Array], t: Array) -> tuple[Array, int]:
         """dL/d(arrays[i]) and this i, L being the mean of the rows' losses.
 
-        i is the output, or the pre-activation where the last stage is the loss's link: that stage is passed in one step.
+        i is the output; or the pre-activation, where the last stage is the loss's link and is passed in one step.
         """
         loss, rows = self._needed_loss(), max(t.shape[0], 1)
         if self.linked:

@@ -112,7 +112,7 @@ def _notice_changes(document: Document, saved: storage.Saved, source: str) -> No
     for use, origin in saved.parts.items():
         for part in registry.installed():
             was = origin.get("version")
-            if use == f"{part.kind} {part.name}" and part.distribution == origin.get("distribution") != "layerkit":
-                if part.version != was:
-                    message = f"the {use} was saved with {part.distribution} {was}; {part.version} is installed"
-                    warnings.warn(message, Notice, stacklevel=3)
+            same = use == f"{part.kind} {part.name}" and part.distribution == origin.get("distribution")
+            if same and part.version != was and part.distribution != "layerkit":
+                message = f"the {use} was saved with {part.distribution} {was}; {part.version} is installed"
+                warnings.warn(message, Notice, stacklevel=3)

@@ -57,6 +57,8 @@ class Part(Declared):
         """The part that a document's value means: one name is looked up, one class is imported."""
         if isinstance(value, cls):
             return value
+        reference: Any
+        fields: dict[str, Any]
         if isinstance(value, str):
             reference, fields = value, {}
         elif isinstance(value, dict):
@@ -64,8 +66,8 @@ class Part(Declared):
         elif cls.literal_field and value is not None and not isinstance(value, Part):
             reference, fields = cls.literal_field[0], {cls.literal_field[1]: value}
         else:
-            reference, fields = None, {}
-        if not isinstance(reference, str):
+            reference, fields = "", {}
+        if not (reference and isinstance(reference, str)):
             raise refuse(
                 f'{_article(cls.kind)} is a name or an object with a "type", for one of: '
                 + ", ".join(sorted({part.name for part in registry.installed() if part.kind in cls.kinds}))
@@ -114,7 +116,7 @@ class RandomPlace(NamedTuple):
 
 
 class Context:
-    """What a layer may know of the step it takes part in: whether it trains, random numbers, and a place for updates."""
+    """What a layer may know of the step it takes part in: whether it trains, random numbers, a place for updates."""
 
     __slots__ = ("_drawn", "_prefix", "_random", "training", "updates")
 
@@ -323,7 +325,7 @@ class Column(Part):
         """A NumPy array (rows, width). Raises CellError at the first value that doesn't fit."""
 
     @abstractmethod
-    def decode(self, encoded: Array) -> Sequence[Any]:
+    def decode(self, encoded: Array) -> Sequence[Any] | Array:
         """One value a row, from (rows, width) as a network gives it."""
 
 

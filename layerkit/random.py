@@ -1,4 +1,4 @@
-"""Random numbers without state: a hash of (seed, step, stage, position), the same on every engine and in every process."""
+"""Random numbers without state: a hash of seed, step, stage and position, the same on every engine."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _KINDS: dict[str, type[parts.Part]] = {
 
 
 def document_schema() -> dict[str, Any]:
-    """A schema in which every part is checked field by field. Imports every plugin; a broken one is left out, with a notice."""
+    """A schema that checks every part field by field. Imports every plugin; a broken one is left out, with a notice."""
     definitions: dict[str, Any] = {}
     for kind, base in _KINDS.items():
         definitions[kind] = {"anyOf": [_reference(name) for name in _define_parts(kind, base, definitions)]}

@@ -110,7 +110,7 @@ def _close_epoch(session: Session, run: Run, step: int, history: History) -> Fig
 
 
 def figures(session: Session, rows: Rows, metrics: dict[str, Metric], for_people: Callable[[Array], Array]) -> Figures:
-    """The mean loss over the rows and each metric, a block of rows at a time. `for_people` gives outputs their units."""
+    """The mean loss over the rows and each metric, block by block. `for_people` gives outputs their own units."""
     total, sums = 0.0, dict[str, Any]()
     for first in range(0, len(rows.x), ROWS_PER_PASS):
         block = rows.at(slice(first, first + ROWS_PER_PASS))

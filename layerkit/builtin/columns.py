@@ -60,9 +60,11 @@ class Number(Column):
         numbers = _numbers(values)[:, None]
         return numbers if self.mean is None else (numbers - self.mean) / self.deviation
 
-    def decode(self, encoded: Array) -> Sequence[Any]:
+    def decode(self, encoded: Array) -> Sequence[Any] | Array:
         numbers = np.asarray(encoded, dtype=np.float64)[:, 0]
-        return numbers if self.mean is None else numbers * self.deviation + self.mean
+        if self.mean is not None and self.deviation is not None:
+            numbers = numbers * self.deviation + self.mean
+        return numbers
 
 
 class Category(Column):

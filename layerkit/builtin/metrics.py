@@ -11,11 +11,9 @@ class Accuracy(Metric):
 
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
-        if y.shape[-1] == 1:
-            right = (y > 0.5) == (t > 0.5)
-        else:
-            right = xp.argmax(y, axis=-1) == xp.argmax(t, axis=-1)
-        return xp.stack([xp.sum(xp.astype(right, xp.float64)), xp.asarray(float(right.size), dtype=xp.float64)])
+        answer, due = (y > 0.5, t > 0.5) if y.shape[-1] == 1 else (xp.argmax(y, axis=-1), xp.argmax(t, axis=-1))
+        right = xp.astype(answer == due, xp.float64)
+        return xp.stack([xp.sum(right), xp.asarray(float(right.size), dtype=xp.float64)])
 
     def value(self, sums: Array) -> float:
         return float(sums[0] / sums[1])

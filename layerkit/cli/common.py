@@ -46,7 +46,7 @@ def notices_on_stderr() -> None:
             click.echo(f"note: {message}", err=True)
 
     warnings.simplefilter("always", Notice)
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]
 
 
 def print_json(value: Any) -> None:

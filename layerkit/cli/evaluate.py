@@ -14,7 +14,7 @@ from layerkit.cli.common import data_option, format_option, model_argument, noti
 @data_option
 @format_option
 def command(model: Path, data: Path | None, form: str) -> None:
-    """Loss and metrics of MODEL over --data, or over the document's validation rows (all its rows if it holds none out)."""
+    """Loss and metrics of MODEL over --data, or over the document's validation rows; all its rows if it has none."""
     notices_on_stderr()
     from layerkit.data.encoding import read_file
     from layerkit.opening import open_model

@@ -13,7 +13,7 @@ from layerkit import registry
 from layerkit.data.jsonl import table_of_objects
 from layerkit.data.tables import cell_fault, column, joined, table_of_arrays
 from layerkit.document import DataFile, Document, InlineArrays
-from layerkit.errors import CellError, DataError, DocumentError
+from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.network import Network, build
 from layerkit.ops import Array
 from layerkit.parts import Column, Reader, Shape, Table
@@ -118,9 +118,10 @@ def has_targets(document: Document, table: Table) -> bool:
 
 def classes_of(document: Document, table: Table) -> Array:
     """The class of each row, for a split that keeps their shares; all zeros where the output isn't one category."""
-    outputs = document.output or ()
+    outputs: Sequence[Column] = document.output or ()
     if len(outputs) == 1 and outputs[0].classes:
-        return np.unique([str(value) for value in column(table, outputs[0].column)], return_inverse=True)[1]
+        values = np.array([str(value) for value in column(table, outputs[0].column)])
+        return np.unique(values, return_inverse=True)[1]
     return np.zeros(len(table), dtype=np.int64)
 
 
@@ -152,7 +153,8 @@ def _names(document: Document, with_targets: bool) -> list[str]:
 
 def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -> tuple[Column, ...]:
     """The columns, fitted. Raises DataError with the first fault of each."""
-    fitted_columns, faults = [], []
+    fitted_columns: list[Column] = []
+    faults: list[Fault] = []
     for each in columns:
         try:
             fitted_columns.append(each.fit(column(table, each.column), units))
@@ -169,7 +171,8 @@ def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -
 
 def _encoded(table: Table, columns: Sequence[Column]) -> Array:
     """The columns side by side. Raises DataError with the first fault of each."""
-    blocks, faults = [], []
+    blocks: list[Array] = []
+    faults: list[Fault] = []
     for each in columns:
         try:
             blocks.append(each.encode(column(table, each.column)))
@@ -185,7 +188,8 @@ def _encoded(table: Table, columns: Sequence[Column]) -> Array:
 def _check_arrays(table: Table) -> None:
     if "x" not in table.columns and table.lines is not None:
         raise DataError(
-            'this file holds named columns, and the document\'s input is an array: write "input": [{"column": name}, …]',
+            "this file holds named columns where the document's input is an array; "
+            'an input of columns is "input": [{"column": name}, …]',
             table.source,
         )
 
