@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ class Declared(BaseModel):
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
 
     def __init__(self, /, **fields: Any) -> None:
@@ -82,6 +83,12 @@ def path_text(path: Iterable[int | str]) -> str:
         elif step:
             text += f".{step}" if text else step
     return text
+
+
+def path_of(text: str) -> tuple[int | str, ...]:
+    """("layers", 0, "units") from `layers[0].units`."""
+    steps = re.findall(r"[^.\[\]]+|\[\d+\]", text)
+    return tuple(int(step[1:-1]) if step.startswith("[") else step for step in steps)
 
 
 def refuse(message: str) -> PydanticCustomError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Field,
     GetPydanticSchema,
@@ -21,7 +22,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from layerkit import files, jsontext
-from layerkit.declared import Declared, faults_of, path_text, refuse
+from layerkit.declared import Declared, faults_of, path_of, refuse
 from layerkit.errors import DocumentError, Fault
 from layerkit.parts import Activation, Column, Dtype, Engine, Layer, Loss, Metric, Optimizer, Part, part_to_json
 
@@ -29,7 +30,15 @@ FORMAT = 1
 LARGEST = 64 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
 
+
+def _some(values: Sequence[Any]) -> Sequence[Any]:
+    if not values:
+        raise refuse("is empty where at least one is due")
+    return values
+
+
 Size: TypeAlias = Annotated[int, Field(ge=1)]
+_SOME = AfterValidator(_some)
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
 
 
@@ -75,7 +84,7 @@ class Entry(Declared):
 class ArrayInput(Declared):
     """An input of plain numbers: the shape of one row, and its dtype where it isn't the document's."""
 
-    shape: tuple[Size, ...] = Field(min_length=1)
+    shape: Annotated[tuple[Size, ...], _SOME]
     dtype: Literal["float32", "float64", "int64"] | None = None
 
     @model_serializer(mode="wrap")
@@ -106,12 +115,12 @@ def _read_output(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
 
 @cache
 def _sizes() -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[tuple[Size, ...], Field(min_length=1, strict=False)], config=ConfigDict(strict=True))
+    return TypeAdapter(Annotated[tuple[Size, ...], Field(strict=False), _SOME], config=ConfigDict(strict=True))
 
 
 @cache
 def _columns() -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[tuple[Column, ...], Field(min_length=1, strict=False)])
+    return TypeAdapter(Annotated[tuple[Column, ...], Field(strict=False), _SOME])
 
 
 def _read_by(function: Any, marker: str) -> GetPydanticSchema:
@@ -205,7 +214,7 @@ class Document(Declared):
     dtype: Dtype = "float32"
     input: Annotated[Any, _read_by(_read_input, "input")]
     output: Annotated[Any, _read_by(_read_output, "output")] | None = None
-    layers: tuple[Entry, ...] = Field(min_length=1)
+    layers: Annotated[tuple[Entry, ...], _SOME]
     loss: Loss | None = None
     optimizer: Optimizer | None = None
     engine: Engine | None = None
@@ -260,13 +269,20 @@ def parse(
     try:
         return Document.model_validate(fields, context=dict(origin or {}))
     except ValidationError as error:
-        paths = [tuple(step for step in line["loc"] if step != "") for line in error.errors(include_url=False)]
-        raise DocumentError(
-            [
-                Fault(": ".join(filter(None, [jsontext.locate(text, path, source), path_text(path)])), fault.message)
-                for path, fault in zip(paths, faults_of(error), strict=True)
-            ]
-        ) from None
+        raise located(DocumentError(faults_of(error)), text, source) from None
+
+
+def located(error: DocumentError, text: str, source: str) -> DocumentError:
+    """The error with source:line:column before each fault's path in the document."""
+    return DocumentError(
+        [
+            Fault(
+                ": ".join(filter(None, [jsontext.locate(text, path_of(fault.where), source), fault.where])),
+                fault.message,
+            )
+            for fault in error.faults
+        ]
+    )
 
 
 def _change(fields: dict[str, Any], path: str, value: Any) -> None:

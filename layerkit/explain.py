@@ -12,7 +12,7 @@ from layerkit import registry
 from layerkit.engines.session import State
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.parts import Optimizer, Part
+from layerkit.parts import Optimizer
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def explain(
             for stage, context in zip(network.stages, contexts, strict=True):
                 updated |= {f"{stage.name}.{name}": value for name, value in context.updates.items()}
     stages = tuple(
-        StageValues(stage.name, part_name(stage.layer), arrays[i], arrays[i + 1], upstream[i + 1])
+        StageValues(stage.name, registry.name_of(type(stage.layer)), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)
     )
     return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
@@ -106,9 +106,3 @@ def plain(array: Array) -> Any:
     values = values.astype(object)
     values[~finite] = None
     return values.tolist()
-
-
-def part_name(part: Part) -> str:
-    """What a document calls the part; its class's name where it is registered nowhere."""
-    found = registry.part_of(type(part))
-    return registry.reference_to(found) if found else type(part).__name__

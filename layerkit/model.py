@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,11 +18,13 @@ from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State
 from layerkit.errors import DataError, DocumentError
-from layerkit.explain import Explanation, explain, part_name
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Engine, Part, Table
 from layerkit.training import ROWS_PER_PASS, Figures, History, Progress, Report, Run, figures, train
+
+if TYPE_CHECKING:
+    from layerkit.explain import Explanation
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,8 @@ class Model:
 
     def explain(self, x: Any = None, y: Any = None) -> Explanation:
         """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed."""
+        from layerkit.explain import explain
+
         table, network = self._table(x, y), self.network
         rows = encoding.inputs(self._document, table)
         known = self._document.loss is not None and encoding.has_targets(self._document, table)
@@ -178,7 +182,10 @@ class Model:
         for field in ("loss", "optimizer"):
             if getattr(self._document, field) is None:
                 raise DocumentError(f'the document has no "{field}", so it can\'t be trained', field)
-        rows, validation = self._prepared(*self._split(self._table(x, y)))
+        table = self._table(x, y)
+        if not len(table):
+            raise DataError("there are no rows", table.source)
+        rows, validation = self._prepared(*self._split(table))
         if not self.network.trained:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
@@ -272,7 +279,7 @@ class Model:
         return engine.session(self.network, self._document.optimizer, state, seed)  # type: ignore[no-any-return]
 
     def _figures(self, session: Session, rows: Rows) -> Figures:
-        metrics = {part_name(metric): metric for metric in self._document.training.metrics}
+        metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
         return figures(session, rows, metrics, lambda y: encoding.in_units(self._document, y))
 
 

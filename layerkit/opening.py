@@ -13,8 +13,8 @@ import numpy as np
 
 from layerkit import registry, storage
 from layerkit.data import encoding
-from layerkit.document import Document, parse, read_text
-from layerkit.errors import Fault, Notice, SavedFileError
+from layerkit.document import Document, located, parse, read_text
+from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
@@ -44,7 +44,7 @@ def open_model(
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
-        document, source = parse(read_text(path), str(path), changes), target or path.with_suffix(storage.SUFFIX)
+        document, source = _read(path, changes), target or path.with_suffix(storage.SUFFIX)
         saved = storage.load(source) if os.path.lexists(source) and not restart else None
     model = Model.of(document, path.parent, source)
     if saved is None or restart:
@@ -58,6 +58,18 @@ def open_model(
     _notice_changes(document, saved, str(source))
     model.go_on_from(saved, document)
     return model
+
+
+def _read(path: Path, changes: Mapping[str, Any] | None) -> Document:
+    """The document, checked as far as it can be without its data, so that each fault has its line and column."""
+    text = read_text(path)
+    document = parse(text, str(path), changes)
+    if encoding.fitted(document):
+        try:
+            encoding.network_of(document)
+        except DocumentError as error:
+            raise located(error, text, str(path)) from None
+    return document
 
 
 def with_fit_of(document: Document, saved: Document, source: str) -> Document:

@@ -6,3 +6,109 @@ from typing import Any, TypeAlias
 
 Array: TypeAlias = Any
 """An array of any namespace that follows the Python array API standard: NumPy, JAX, array-api-strict."""
+
+
+def erf(x: Array) -> Array:
+    """The error function, 2/√π ∫₀ˣ e^-u² du, within 2 units in the last place in float32 and float64.
+
+    Below ½ it is x times a polynomial in x²; above, 1 - erfc(x). It is ±1 to the last digit from ±6 on.
+    """
+    xp = x.__array_namespace__()
+    near, tail = _ERF[xp.finfo(x.dtype).bits]
+    x = xp.clip(x, -6.0, 6.0)
+    size = xp.abs(x)
+    inner = x + x * _polynomial(size * size, near)
+    outer = xp.sign(x) * (1.0 - xp.exp(-size * size) * _scaled_erfc(size, tail))
+    return xp.where(size < 0.5, inner, outer)
+
+
+def erfc(x: Array) -> Array:
+    """1 - erf(x), which keeps its digits where x is large and erf(x) is near 1; 0 from 28 on."""
+    xp = x.__array_namespace__()
+    x = xp.clip(x, -28.0, 28.0)
+    size = xp.abs(x)
+    # the square of a few leading bits is exact: rounding size² as a whole would cost erfc size² roundings
+    lead = xp.floor(16.0 * size) / 16.0
+    decay = xp.exp(-lead * lead) * xp.exp((lead - size) * (lead + size))
+    tail = decay * _scaled_erfc(size, _ERF[xp.finfo(x.dtype).bits][1])
+    return xp.where(x < 0.0, 2.0 - tail, tail)
+
+
+def _scaled_erfc(x: Array, coefficients: tuple[float, ...]) -> Array:
+    """e^x² · erfc(x) for x ≥ 0: one polynomial in (x - 3) / (x + 3), which runs from -1 to 1, times 3 / (x + 3).
+
+    Shepherd and Laframboise, "Chebyshev approximation of (1 + 2x) exp(x²) erfc x in 0 ≤ x < ∞" (1981).
+    """
+    t = 3.0 / (x + 3.0)
+    return t * _polynomial(1.0 - 2.0 * t, coefficients)
+
+
+def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
+    """Σ cᵢ xⁱ by Horner's rule, the highest power first."""
+    total = coefficients[0] * x + coefficients[1]
+    for coefficient in coefficients[2:]:
+        total = total * x + coefficient
+    return total
+
+
+# By the bits of the dtype: erf(√z) / √z - 1 on [0, ¼], and the polynomial of _scaled_erfc. Both interpolate at
+# Chebyshev's points; they were computed for layerkit with 60 digits.
+_ERF: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    32: (
+        (0.0047190827, -0.026757732, 0.112828314, -0.37612608, 0.12837917),
+        (
+            6.7513774e-06,
+            2.2577891e-05,
+            -8.887826e-05,
+            -0.00016920327,
+            0.0010096945,
+            -0.00041086093,
+            -0.008942033,
+            0.039844126,
+            -0.103489116,
+            0.19674265,
+            -0.29446483,
+            0.3580023,
+        ),
+    ),
+    64: (
+        (
+            1.4725865480556744e-06,
+            -1.4845849259707869e-05,
+            0.00012053335124353741,
+            -0.0008548297753674966,
+            0.00522397737302147,
+            -0.026866170632887928,
+            0.11283791670925353,
+            -0.37612638903183476,
+            0.12837916709551256,
+        ),
+        (
+            6.034271894545842e-11,
+            2.700889541334419e-10,
+            -3.598345759503592e-10,
+            -2.8963907655785435e-09,
+            -2.3845837151650604e-10,
+            1.7056980515505438e-08,
+            1.521823345741905e-08,
+            -7.794578660145061e-08,
+            -1.3585628142274327e-07,
+            3.329341506078094e-07,
+            9.217159972005492e-07,
+            -1.5830066026471314e-06,
+            -5.823491992514211e-06,
+            1.0132682786548133e-05,
+            3.5853822251279296e-05,
+            -9.225927107779572e-05,
+            -0.00018276989641738932,
+            0.0010113539986468072,
+            -0.0004041388757936664,
+            -0.008942411541347221,
+            0.039842587095765526,
+            -0.10348908730019453,
+            0.19674278570136725,
+            -0.29446481772329447,
+            0.3580023023627799,
+        ),
+    ),
+}

@@ -124,6 +124,12 @@ def reference_to(part: Installed) -> str:
     return part.name if len(claims) == 1 or part.distribution == "layerkit" else part.qualified
 
 
+def name_of(cls: type) -> str:
+    """What a document calls a part of this class; the class's own name where it is registered nowhere."""
+    part = part_of(cls)
+    return reference_to(part) if part else cls.__name__
+
+
 @cache
 def _registered(cls: type) -> Installed | None:
     target = f"{cls.__module__}:{cls.__qualname__}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -63,6 +64,8 @@ def layerkit() -> None:
 
 def main() -> None:
     """Run the command line: results on stdout, notices and errors on stderr; 0 done, 1 the run failed, 2 usage."""
+    # importing makes many objects and hardly any garbage: looking for it every 700 objects costs a tenth of the start
+    gc.set_threshold(50_000)
     sys.exit(_run())
 
 

@@ -18,7 +18,8 @@ from layerkit.cli.common import format_option, model_argument, notices_on_stderr
 def command(model: Path, weights: bool, form: str) -> None:
     """Stages of MODEL, their shapes and parameter counts, what is trained, and how far."""
     notices_on_stderr()
-    from layerkit.explain import part_name, plain
+    from layerkit import registry
+    from layerkit.explain import plain
     from layerkit.opening import open_model
 
     opened = open_model(model)
@@ -26,7 +27,7 @@ def command(model: Path, weights: bool, form: str) -> None:
     stages: list[dict[str, Any]] = [
         {
             "name": stage.name,
-            "type": part_name(stage.layer),
+            "type": registry.name_of(type(stage.layer)),
             "input_shape": list(stage.input_shape),
             "output_shape": list(stage.output_shape),
             "parameters": {name: list(parameter.shape) for name, parameter in stage.parameters.items()},

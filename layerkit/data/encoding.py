@@ -10,8 +10,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from layerkit import registry
-from layerkit.data.jsonl import table_of_objects
-from layerkit.data.tables import cell_fault, column, joined, table_of_arrays
+from layerkit.data.tables import cell_fault, column, joined, table_of_arrays, table_of_objects
 from layerkit.document import DataFile, Document, InlineArrays
 from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.network import Network, build
@@ -38,9 +37,8 @@ def read_own(document: Document, folder: Path) -> Table:
         return read_file(folder / data.path, document)
     if isinstance(data, InlineArrays):
         arrays = {"x": data.x} | ({} if data.y is None else {"y": data.y})
-        return table_of_arrays(
-            {name: _array(values, f"training.data.{name}") for name, values in arrays.items()}, "training.data"
-        )
+        arrays = {name: _array(values, f"training.data.{name}") for name, values in arrays.items()}
+        return joined([table_of_arrays(arrays, "training.data")], "training.data")
     return joined([table_of_objects(data, "training.data")], "training.data")
 
 

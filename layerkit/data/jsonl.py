@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from layerkit import jsontext
+from layerkit.data.tables import table_of_objects
 from layerkit.errors import DataError, LayerkitError
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
@@ -30,16 +31,6 @@ class JSONLines(Reader):
                     first += len(block)
             except UnicodeDecodeError as error:
                 raise DataError(f"this is not UTF-8: {error.reason}", str(path)) from None
-
-
-def table_of_objects(
-    rows: Sequence[dict[str, Any]], source: str, columns: Sequence[str] | None = None, first: int = 1
-) -> Table:
-    """A table from one object a row, the first of which is row number `first`."""
-    found = dict.fromkeys(name for row in rows for name in row)
-    names = [name for name in found if columns is None or name in columns]
-    values = {name: [row.get(name) for row in rows] for name in names}
-    return Table(values, range(first, first + len(rows)), source)
 
 
 def _rows(file: Iterator[str], source: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -22,6 +22,16 @@ def table_of_arrays(arrays: Mapping[str, Array], source: str) -> Table:
     return Table(dict(arrays), range(1, next(iter(rows.values()), 0) + 1), source)
 
 
+def table_of_objects(
+    rows: Sequence[dict[str, Any]], source: str, columns: Sequence[str] | None = None, first: int = 1
+) -> Table:
+    """A table from one object a row, the first of which is row number `first`."""
+    found = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in found if columns is None or name in columns]
+    values = {name: [row.get(name) for row in rows] for name in names}
+    return Table(values, range(first, first + len(rows)), source)
+
+
 def table_of(x: Any, y: Any = None) -> Table:
     """What a Python user holds: columns by name (a mapping or a DataFrame), or an array x, and y beside it."""
     if isinstance(x, Mapping) or hasattr(x, "columns"):
