@@ -7,10 +7,10 @@ from pathlib import Path
 
 from layerkit import storage
 from layerkit.data import encoding
-from layerkit.document import Document, parse, read_text
+from layerkit.document import Document
 from layerkit.errors import Fault, LayerkitError
 from layerkit.model import Model
-from layerkit.opening import check_fit, with_fit_of
+from layerkit.opening import check_fit, read_document, with_fit_of
 
 
 def faults_of_model(path: Path) -> list[Fault]:
@@ -28,7 +28,7 @@ def faults_of_model(path: Path) -> list[Fault]:
     try:
         if saved_path != path:
             document = None
-            document = parse(read_text(path), str(path))
+            document = read_document(path, None, saved_path)
     except LayerkitError as error:
         faults += error.faults
     if document is not None:

@@ -274,13 +274,11 @@ def parse(
 
 def located(error: DocumentError, text: str, source: str) -> DocumentError:
     """The error with source:line:column before each fault's path in the document."""
+    places = [jsontext.locate(text, path_of(fault.where), source) for fault in error.faults]
     return DocumentError(
         [
-            Fault(
-                ": ".join(filter(None, [jsontext.locate(text, path_of(fault.where), source), fault.where])),
-                fault.message,
-            )
-            for fault in error.faults
+            Fault(f"{place}: {fault.where}" if fault.where else place, fault.message)
+            for place, fault in zip(places, error.faults, strict=True)
         ]
     )
 

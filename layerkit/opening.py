@@ -44,7 +44,8 @@ def open_model(
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
-        document, source = _read(path, changes), target or path.with_suffix(storage.SUFFIX)
+        source = target or path.with_suffix(storage.SUFFIX)
+        document = read_document(path, changes, source)
         saved = storage.load(source) if os.path.lexists(source) and not restart else None
     model = Model.of(document, path.parent, source)
     if saved is None or restart:
@@ -60,10 +61,19 @@ def open_model(
     return model
 
 
-def _read(path: Path, changes: Mapping[str, Any] | None) -> Document:
-    """The document, checked as far as it can be without its data, so that each fault has its line and column."""
+def read_document(path: Path, changes: Mapping[str, Any] | None, saved: Path) -> Document:
+    """The document, checked as far as it can be without its data, so that each fault has its line and column.
+
+    For a part that isn't installed, `saved` may know which distribution it came from.
+    """
     text = read_text(path)
-    document = parse(text, str(path), changes)
+    try:
+        document = parse(text, str(path), changes)
+    except DocumentError:
+        origin = storage.origin_of_parts(saved)
+        if not origin:
+            raise
+        document = parse(text, str(path), changes, origin)
     if encoding.fitted(document):
         try:
             encoding.network_of(document)

@@ -60,6 +60,15 @@ def origins(parts: Mapping[str, Installed]) -> dict[str, dict[str, str]]:
     return {use: {"distribution": part.distribution, "version": part.version} for use, part in sorted(parts.items())}
 
 
+def origin_of_parts(path: Path) -> dict[str, str]:
+    """The distribution behind each name, as far as a saved file tells; only to word an error."""
+    try:
+        start, _ = _split(read(path, memory() // 2, SavedFileError), str(path))
+        return _distributions(jsontext.parse(_metadata(start, str(path))["parts"], str(path)))
+    except (LayerkitError, LookupError, TypeError, AttributeError):
+        return {}
+
+
 def to_bytes(saved: Saved) -> bytes:
     """The file's bytes, the same for the same content."""
     tensors = {
@@ -95,18 +104,14 @@ def to_bytes(saved: Saved) -> bytes:
 
 def from_bytes(content: bytes, source: str) -> Saved:
     """What the bytes of a saved file hold. Raises SavedFileError."""
-    size = struct.unpack("<Q", content[:8])[0] if len(content) >= 8 else -1
-    if not 2 <= size <= len(content) - 8:
-        raise SavedFileError("this is not a whole safetensors file: it is cut off, or was never one", source)
-    start, body = content[: 8 + size], memoryview(content)[8 + size :]
+    start, body = _split(content, source)
     metadata = _metadata(start, source)
     digest = metadata.get("sha256", "")
     if len(digest) != 64 or _digest(start.replace(_mark(digest), _mark(_BLANK), 1), body) != digest:
         raise SavedFileError("its checksum doesn't fit: the file was damaged or changed after it was saved", source)
     try:
         parts = jsontext.parse(metadata["parts"], source)
-        origin = {use.split(" ", 1)[1]: where["distribution"] for use, where in parts.items()}
-        document = parse_document(metadata["document"], f"{source}, its document", origin=origin)
+        document = parse_document(metadata["document"], f"{source}, its document", origin=_distributions(parts))
         step, epoch = int(metadata["step"]), int(metadata["epoch"])
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SavedFileError(f"its metadata can't be read: {type(error).__name__} {error}", source) from None
@@ -123,6 +128,18 @@ def from_bytes(content: bytes, source: str) -> Saved:
 
 def _mark(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode()
+
+
+def _split(content: bytes, source: str) -> tuple[bytes, memoryview]:
+    """The size and the header, and then the tensors."""
+    size = struct.unpack("<Q", content[:8])[0] if len(content) >= 8 else -1
+    if not 2 <= size <= len(content) - 8:
+        raise SavedFileError("this is not a whole safetensors file: it is cut off, or was never one", source)
+    return content[: 8 + size], memoryview(content)[8 + size :]
+
+
+def _distributions(parts: Any) -> dict[str, str]:
+    return {use.split(" ", 1)[1]: origin["distribution"] for use, origin in parts.items()}
 
 
 def _digest(*pieces: bytes | memoryview) -> str:
