@@ -337,6 +337,8 @@ class Table:
     numbers: Sequence[int]
     source: str
     lines: Sequence[int] | None = None
+    others: Sequence[str] = ()
+    """Columns that stand in the file and weren't asked for."""
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -24,13 +24,14 @@ class CSV(Reader):
                 names = next(lines, [])
                 _check_header(names, str(path))
                 wanted = [i for i, name in enumerate(names) if columns is None or name in columns]
+                others = [name for name in names if columns is not None and name not in columns]
                 first = 1
                 rows = _rows(lines, len(names), str(path))
                 while block := list(islice(rows, BLOCK)):
                     cells = list(zip(*(row for _, row in block), strict=True))
                     chosen = {names[i]: cells[i] for i in wanted}
                     numbers = range(first, first + len(block))
-                    yield Table(chosen, numbers, str(path), [line for line, _ in block])
+                    yield Table(chosen, numbers, str(path), [line for line, _ in block], others)
                     first += len(block)
             except csv.Error as error:
                 raise DataError(f"this is not CSV: {error}", f"{path}, line {lines.line_num}") from None

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from layerkit import registry
-from layerkit.data.tables import cell_fault, column, joined, table_of_arrays, table_of_objects
+from layerkit.data.tables import cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
 from layerkit.document import DataFile, Document, InlineArrays
 from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.network import Network, build
@@ -25,7 +25,13 @@ def read_file(path: Path, document: Document, targets: bool = True) -> Table:
     if suffix not in known:
         raise DataError(f'no reader for "{path.suffix}" is installed; known suffixes: {", ".join(known)}', str(path))
     reader = registry.load(registry.find(["reader"], suffix), Reader)()
-    return joined(reader.blocks(path, _names(document, targets)), str(path))
+    table = joined(reader.blocks(path, _names(document, targets)), str(path))
+    if not document.columns:
+        _check_arrays(table)
+    faults = [fault for name in _names(document, False) for fault in missing_column(table, name)]
+    if faults:
+        raise DataError(faults)
+    return table
 
 
 def read_own(document: Document, folder: Path) -> Table:
@@ -82,7 +88,6 @@ def inputs(document: Document, table: Table) -> Array:
     if document.columns:
         x = _encoded(table, document.input)
         return x if x.dtype == np.int64 else x.astype(document.dtype)
-    _check_arrays(table)
     dtype = document.input.dtype or document.dtype
     return _shaped(column(table, "x"), document.input.shape, dtype, f"{table.source}, x")
 
@@ -93,7 +98,6 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
         if document.output is None:
             raise DocumentError('the document has no "output", so no column says what is due', "output")
         return _encoded(table, document.output).astype(document.dtype)
-    _check_arrays(table)
     where = f"{table.source}, y"
     y = _array(column(table, "y"), where)
     classes = output_shape[-1]

@@ -24,6 +24,7 @@ class NPZ(Reader):
                 check_fits(sum(member.file_size for member in archive.infolist()), str(path))
             with np.load(path, allow_pickle=False) as arrays:
                 wanted = [name for name in arrays.files if columns is None or name in columns]
-                yield table_of_arrays({name: arrays[name] for name in wanted}, str(path))
+                others = [name for name in arrays.files if name not in wanted]
+                yield table_of_arrays({name: arrays[name] for name in wanted}, str(path), others)
         except (zipfile.BadZipFile, ValueError, OSError, EOFError, zipfile.error, NotImplementedError) as error:
             raise DataError(f"this npz file can't be read: {error}", str(path)) from None

@@ -25,4 +25,4 @@ class SafeTensors(Reader):
         except (SafetensorError, ValueError, TypeError, KeyError, AttributeError, OSError) as error:
             raise DataError(f"this safetensors file can't be read: {error}", str(path)) from None
         wanted = {name: array for name, array in arrays.items() if columns is None or name in columns}
-        yield table_of_arrays(wanted, str(path))
+        yield table_of_arrays(wanted, str(path), [name for name in arrays if name not in wanted])

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import CellError, DataError, did_you_mean
+from layerkit.errors import CellError, DataError, Fault, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Table
 
 
-def table_of_arrays(arrays: Mapping[str, Array], source: str) -> Table:
+def table_of_arrays(arrays: Mapping[str, Array], source: str, others: Sequence[str] = ()) -> Table:
     """A table whose columns are arrays with one first axis. Raises DataError if they differ."""
     rows = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
     if len(rows) < len(arrays) or len(set(rows.values())) > 1:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
         raise DataError(f"the first axis of each array is the rows, and these differ: {shapes}", source)
-    return Table(dict(arrays), range(1, next(iter(rows.values()), 0) + 1), source)
+    return Table(dict(arrays), range(1, next(iter(rows.values()), 0) + 1), source, others=others)
 
 
 def table_of_objects(
@@ -29,7 +29,8 @@ def table_of_objects(
     found = dict.fromkeys(name for row in rows for name in row)
     names = [name for name in found if columns is None or name in columns]
     values = {name: [row.get(name) for row in rows] for name in names}
-    return Table(values, range(first, first + len(rows)), source)
+    others = [name for name in found if name not in names]
+    return Table(values, range(first, first + len(rows)), source, others=others)
 
 
 def table_of(x: Any, y: Any = None) -> Table:
@@ -60,7 +61,7 @@ def joined(blocks: Iterable[Table], source: str) -> Table:
     }
     lines = [line for part in parts for line in part.lines or ()]
     numbers = [number for part in parts for number in part.numbers]
-    return Table(columns, numbers, source, lines or None)
+    return Table(columns, numbers, source, lines or None, parts[0].others)
 
 
 def chosen(table: Table, rows: Array) -> Table:
@@ -75,9 +76,16 @@ def chosen(table: Table, rows: Array) -> Table:
 
 def column(table: Table, name: str) -> Sequence[Any]:
     """The values of one column. Raises DataError, with the known names, if the table lacks it."""
-    if name not in table.columns:
-        raise DataError(f'there is no column "{name}"; {did_you_mean(name, table.columns)}', table.source)
+    if faults := missing_column(table, name):
+        raise DataError(faults)
     return table.columns[name]  # type: ignore[no-any-return]
+
+
+def missing_column(table: Table, name: str) -> list[Fault]:
+    """The fault, if there is no such column."""
+    if name in table.columns:
+        return []
+    return [Fault(table.source, f'there is no column "{name}"; {did_you_mean(name, [*table.columns, *table.others])}')]
 
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:

@@ -98,7 +98,10 @@ class NumPySession(Session):
         else:
             arrays = network.forward(self._params, batch.x, network.contexts(np, self._seed, step))
             stages = zip(network.stages, arrays[1:], strict=True)
-            where = next((f"the output of {stage.name}" for stage, y in stages if not _finite(y)), "the loss")
+            where = next(
+                (f"the output of {stage.name}" for stage, y in stages if not _finite(y)),
+                f"the loss, from the output of {network.stages[-1].name},",
+            )
         return TrainingError(
             f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
             "A smaller learning_rate may help",
