@@ -79,6 +79,7 @@ def _values(text: str) -> Iterator[tuple[Path, int, str]]:
             continue
         if token in "]}":
             path.pop()
+            pending_key = False
         elif token == ",":
             if isinstance(path[-1], int):
                 path[-1] += 1

@@ -24,7 +24,7 @@ class Number(Column):
 
     scale: Literal["standard", "none"] = "standard"
     mean: float | None = None
-    deviation: float | None = Field(None, gt=0)
+    deviation: float | None = Field(None, ge=0)
     count: int = Field(0, ge=0)
     """How many rows were fitted; 0 where the document itself gives mean and deviation."""
 
@@ -50,7 +50,7 @@ class Number(Column):
             mean = self.mean + shift * added / total
         count = self.count + added
         deviation = sqrt(squares / count)
-        return self.model_copy(update={"mean": mean, "deviation": deviation or 1.0, "count": count})
+        return self.model_copy(update={"mean": mean, "deviation": deviation, "count": count})
 
     @property
     def width(self) -> int:
@@ -58,13 +58,17 @@ class Number(Column):
 
     def encode(self, values: Sequence[Any]) -> Array:
         numbers = _numbers(values)[:, None]
-        return numbers if self.mean is None else (numbers - self.mean) / self.deviation
+        return numbers if self.mean is None else (numbers - self.mean) / self._divisor
 
     def decode(self, encoded: Array) -> Sequence[Any] | Array:
         numbers = np.asarray(encoded, dtype=np.float64)[:, 0]
-        if self.mean is not None and self.deviation is not None:
-            numbers = numbers * self.deviation + self.mean
+        if self.mean is not None:
+            numbers = numbers * self._divisor + self.mean
         return numbers
+
+    @property
+    def _divisor(self) -> float:
+        return self.deviation or 1.0
 
 
 class Category(Column):

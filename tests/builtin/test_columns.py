@@ -1,0 +1,118 @@
+"""The columns: to numbers and back, fitted at once or block by block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
+
+from layerkit import Category, CellError, DocumentError, Number
+
+NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
+TEXTS = st.lists(st.text(min_size=1), min_size=1, max_size=30)
+
+
+@given(NUMBERS, NUMBERS)
+def test_a_number_fitted_in_blocks_is_fitted_as_at_once(first: list[float], second: list[float]) -> None:
+    blocks, whole = Number(column="a").fit(first).fit(second), Number(column="a").fit(first + second)
+    assert blocks.mean == pytest.approx(whole.mean, rel=1e-9, abs=1e-6)
+    assert blocks.deviation == pytest.approx(whole.deviation, rel=1e-6, abs=1e-6)
+    assert blocks.count == len(first + second)
+
+
+@given(NUMBERS)
+def test_a_number_comes_back_as_it_was(values: list[float]) -> None:
+    column = Number(column="a").fit(values)
+    np.testing.assert_allclose(column.decode(column.encode(values)), values, rtol=1e-9, atol=1e-6)
+
+
+def test_a_number_is_standardised() -> None:
+    column = Number(column="a").fit([1.0, 2.0, 3.0, 4.0])
+    encoded = column.encode(["1", 2, 3.0, "4"])
+    assert encoded.shape == (4, 1)
+    assert (encoded.mean(), encoded.std()) == (pytest.approx(0.0, abs=1e-15), pytest.approx(1.0))
+
+
+def test_a_column_that_never_changes_is_all_zero() -> None:
+    column = Number(column="a").fit([7, 7, 7])
+    np.testing.assert_array_equal(column.encode([7, 7]), [[0.0], [0.0]])
+
+
+def test_an_outlier_leaves_every_number_finite() -> None:
+    column = Number(column="a").fit([1.0, 2.0, 1e150])
+    assert np.isfinite(column.encode([1.0, 1e150])).all()
+
+
+def test_without_a_scale_a_number_is_itself() -> None:
+    column = Number(column="a", scale="none")
+    assert column.fitted
+    np.testing.assert_array_equal(column.encode([1, "2.5"]), [[1.0], [2.5]])
+
+
+def test_a_mean_that_the_document_gives_stays() -> None:
+    column = Number(column="a", mean=1.0, deviation=2.0)
+    assert column.fit([5.0, 6.0]) == column
+
+
+@pytest.mark.parametrize(
+    ("values", "index"),
+    [([1, "x"], 1), ([1, "", 2], 1), ([None], 0), (["inf"], 0), ([1, float("nan")], 1), ([[1]], 0), (["1e999"], 0)],
+)
+def test_a_cell_that_is_no_number_is_named_by_its_index(values: list[Any], index: int) -> None:
+    with pytest.raises(CellError) as caught:
+        Number(column="a", scale="none").encode(values)
+    assert caught.value.index == index
+
+
+@given(TEXTS)
+def test_a_category_comes_back_as_it_was(values: list[str]) -> None:
+    column = Category(column="a").fit(values)
+    assert list(column.decode(column.encode(values))) == values
+    assert column.encode(values).shape == (len(values), column.width)
+
+
+@given(TEXTS, TEXTS)
+def test_categories_fitted_in_blocks_are_those_fitted_at_once(first: list[str], second: list[str]) -> None:
+    blocks, whole = Category(column="a").fit(first).fit(second), Category(column="a").fit(first + second)
+    assert blocks == whole
+
+
+def test_categories_that_the_document_lists_keep_their_order() -> None:
+    column = Category(column="a", categories=("low", "high")).fit(["high", "low"])
+    np.testing.assert_array_equal(column.encode(["low", "high"]), [[1.0, 0.0], [0.0, 1.0]])
+
+
+def test_two_categories_and_one_unit_are_0_and_1() -> None:
+    column = Category(column="a").fit(["no", "yes", "no"], units=1)
+    np.testing.assert_array_equal(column.encode(["yes", "no"]), [[1], [0]])
+    assert column.decode(np.array([[0.8], [0.3]])) == ["yes", "no"]
+
+
+def test_three_categories_and_one_unit_are_refused() -> None:
+    with pytest.raises(PydanticCustomError, match="give the last layer 3 units"):
+        Category(column="a").fit(["a", "b", "c"], units=1)
+
+
+def test_an_index_is_a_whole_number() -> None:
+    column = Category(column="a", encoding="index").fit(["b", "a"])
+    assert column.encode(["b"]).dtype == np.int64
+    assert column.encode(["b"])[0, 0] == 1
+
+
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1, "1"), (np.int64(1), "1")])
+def test_other_values_are_categories_as_json_writes_them(value: Any, text: str) -> None:
+    assert Category(column="a").fit([value]).categories == (text,)
+
+
+def test_a_category_never_seen_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(CellError, match='"c" was never seen in training; known: a, b'):
+        Category(column="x").fit(["a", "b"]).encode(["a", "c"])
+
+
+def test_a_column_lists_a_category_once() -> None:
+    with pytest.raises(DocumentError, match="twice"):
+        Category(column="a", categories=("x", "x"))

@@ -1,0 +1,70 @@
+"""The JSON reader takes what RFC 8259 allows, and says where it finds anything else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layerkit import jsontext
+from layerkit.errors import DocumentError
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.sampled_from([None, 1]))
+def test_every_json_value_is_read_as_it_was_written(value: Any, indent: int | None) -> None:
+    assert jsontext.parse(json.dumps(value, indent=indent), "text") == value
+
+
+def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], Any]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(at, value), *(found for key, item in inner for found in paths(item, (*at, key)))]
+
+
+@given(VALUES, st.sampled_from([None, 1]), st.booleans())
+def test_every_value_has_its_line_and_column(value: Any, indent: int | None, ascii_only: bool) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    for path, item in paths(value):
+        _, line, column = jsontext.locate(text, path, "text").split(":")
+        rest = "\n".join(text.split("\n")[int(line) - 1 :])[int(column) - 1 :]
+        if path and isinstance(path[-1], str):
+            key, end = json.JSONDecoder().raw_decode(rest)
+            assert key == path[-1]
+            rest = rest[end:].lstrip(" :\n")
+        assert json.JSONDecoder().raw_decode(rest)[0] == item
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
+    try:
+        jsontext.parse(text, "text")
+    except DocumentError as error:
+        assert str(error).startswith("text")
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ('{"a": 1, "a": 2}', "text:1:10"),
+        ('{"b": {"a": 1},\n "c": [1, {"a": 1, "a": 2}]}', "text:2:20"),
+        ("[1,\n NaN]", "text:2:2"),
+        ('{"a": -Infinity}', "text:1:2"),
+        ('{"a": ["NaN", 1e400]}', "text:1:15"),
+    ],
+)
+def test_what_the_standard_forbids_is_refused_at_its_place(text: str, where: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        jsontext.parse(text, "text")
+    assert caught.value.faults[0].where == where
+
+
+def test_a_key_that_stands_in_two_objects_is_no_duplicate() -> None:
+    assert jsontext.parse('[{"a": 1}, {"a": 2}]', "text") == [{"a": 1}, {"a": 2}]
