@@ -17,10 +17,10 @@ from layerkit.data.tables import chosen, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State
-from layerkit.errors import DataError, DocumentError
+from layerkit.errors import DataError, DocumentError, PartError
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.parts import Engine, Part, Table
+from layerkit.parts import Engine, Part, Table, find_class, unnamed
 from layerkit.training import ROWS_PER_PASS, Figures, History, Progress, Report, Run, figures, train
 
 if TYPE_CHECKING:
@@ -274,9 +274,11 @@ class Model:
         return self._state
 
     def _session(self) -> Session:
-        engine = self._document.engine or registry.load(registry.find(["engine"], "numpy"), Engine)()
+        engine = self._document.engine or find_class(["engine"], "numpy")()
         state, seed = self._current(), self._document.training.seed
-        return engine.session(self.network, self._document.optimizer, state, seed)  # type: ignore[no-any-return]
+        assert isinstance(engine, Engine)
+        session: Session = engine.session(self.network, self._document.optimizer, state, seed)
+        return session
 
     def _figures(self, session: Session, rows: Rows) -> Figures:
         metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
@@ -293,7 +295,10 @@ def _parts_used(document: Document) -> dict[str, registry.Installed]:
     used: dict[str, registry.Installed] = {}
 
     def visit(value: Any) -> None:
-        if isinstance(value, Part) and (found := registry.part_of(type(value))):
+        if isinstance(value, Part):
+            found = registry.part_of(type(value))
+            if found is None:
+                raise PartError(unnamed(value))
             used[f"{found.kind} {registry.reference_to(found)}"] = found
         if isinstance(value, list | tuple):
             for item in value:

@@ -205,8 +205,7 @@ def build(
             try:
                 stage = _stage(stage_name, layer, shape, entry.trainable, place)
             except LayerkitError as error:
-                faults.extend(error.faults)
-                raise DocumentError(faults) from None
+                raise type(error)([*faults, *error.faults]) from error.__cause__
             faults.extend(_initializer_faults(stage))
             stages.append(stage)
             shape = stage.output_shape

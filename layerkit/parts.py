@@ -7,7 +7,7 @@ A part keeps nothing on itself, changes no argument, and never branches on an ar
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
@@ -73,24 +73,36 @@ class Part(Declared):
                 + ", ".join(sorted({part.name for part in registry.installed() if part.kind in cls.kinds}))
             )
         try:
-            part_class = registry.load(registry.find(cls.kinds, reference, info.context), cls)
+            part_class = find_class(cls.kinds, reference, info.context)
         except PartError as error:
             raise refuse(str(error)) from None
-        return part_class.model_validate(fields, context=info.context)  # type: ignore[attr-defined, no-any-return]
+        return part_class.model_validate(fields, context=info.context)
+
+
+def find_class(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> type[Part]:
+    """The class of the installed part that a name means; the only part that is imported. Raises PartError."""
+    part = registry.find(kinds, reference, origin)
+    part_class: type[Part] = registry.load(part, KINDS[part.kind])
+    return part_class
 
 
 def part_to_json(part: Part) -> Any:
     """A part as a document writes it, every field spelled out. Raises PartError for a class nobody registered."""
     where = registry.part_of(type(part))
     if where is None:
-        raise PartError(
-            f"{type(part).__name__} has no name that a document could use: register it under the entry-point group "
-            f'"{registry.GROUPS[type(part).kinds[0]]}" of a package'
-        )
+        raise PartError(unnamed(part))
     fields = part.model_dump(mode="json")
     if part.literal_field == (where.name, *fields):
         return fields[part.literal_field[1]]
     return {"type": registry.reference_to(where), **fields} if fields else registry.reference_to(where)
+
+
+def unnamed(part: Part) -> str:
+    """What to say of a part whose class no package registers."""
+    return (
+        f"{type(part).__name__} has no name that a document could use: register it under the entry-point group "
+        f'"{registry.GROUPS[part.kind]}" of a package'
+    )
 
 
 @dataclass(frozen=True)
@@ -365,6 +377,11 @@ class Engine(Part):
     def session(self, network: Any, optimizer: Optimizer | None, state: Any, seed: int) -> Any:
         """A session of the network from this state; see layerkit.engines."""
 
+
+KINDS: dict[str, type[Part]] = {
+    base.kind: base for base in (Layer, Activation, Loss, Optimizer, Initializer, Metric, Column, Reader, Engine)
+}
+"""The abstract class of each kind."""
 
 Dtype: TypeAlias = Literal["float32", "float64"]
 

@@ -68,22 +68,22 @@ def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = N
     of_kind = [part for part in installed() if part.kind in kinds]
     claims = [part for part in of_kind if part.name == name and _same(part.distribution, distribution)]
     if not claims:
-        raise PartError(_unknown(kinds[0], reference, of_kind, (origin or {}).get(reference)))
+        raise PartError(_unknown(" or ".join(kinds), reference, of_kind, (origin or {}).get(reference)))
     if not NAME.fullmatch(name):
         raise PartError(
-            f'{claims[0].distribution} registers the {kinds[0]} "{name}", which is not a name: '
+            f'{claims[0].distribution} registers the {claims[0].kind} "{name}", which is not a name: '
             "a name is lower-case letters, digits and underscores, and starts with a letter"
         )
     built_in = [part for part in claims if part.distribution == "layerkit"]
     if len(claims) > 1 and not built_in:
         raise PartError(
-            f'the {kinds[0]} "{name}" is claimed by {" and by ".join(part.distribution for part in claims)}: '
+            f'the {claims[0].kind} "{name}" is claimed by {" and by ".join(part.distribution for part in claims)}: '
             f"write {' or '.join(_quoted(part.qualified) for part in claims)} to choose"
         )
     for other in claims if built_in else ():
         if other not in built_in:
             warnings.warn(
-                f'{other.distribution} also has the {kinds[0]} "{name}"; the built-in keeps the name, '
+                f'{other.distribution} also has the {other.kind} "{name}"; the built-in keeps the name, '
                 f'"{other.qualified}" reaches the other',
                 Notice,
                 stacklevel=2,
@@ -113,9 +113,17 @@ def load(part: Installed, base: type) -> type:
     return loaded
 
 
+@cache
 def part_of(cls: type) -> Installed | None:
     """Where a part class is registered, or None if no distribution registers it."""
-    return _registered(cls)
+    target = f"{cls.__module__}:{cls.__qualname__}"
+    package = cls.__module__.partition(".")[0]
+    near = [part for part in installed() if part.entry_point.module.partition(".")[0] == package]
+    for part in near:
+        if part.entry_point.value == target:
+            return part
+    # a package may register a class under a module that only re-exports it
+    return next((part for part in near if part.entry_point.load() is cls), None)
 
 
 def reference_to(part: Installed) -> str:
@@ -128,18 +136,6 @@ def name_of(cls: type) -> str:
     """What a document calls a part of this class; the class's own name where it is registered nowhere."""
     part = part_of(cls)
     return reference_to(part) if part else cls.__name__
-
-
-@cache
-def _registered(cls: type) -> Installed | None:
-    target = f"{cls.__module__}:{cls.__qualname__}"
-    package = cls.__module__.partition(".")[0]
-    near = [part for part in installed() if part.entry_point.module.partition(".")[0] == package]
-    for part in near:
-        if part.entry_point.value == target:
-            return part
-    # a package may register a class under a module that only re-exports it
-    return next((part for part in near if part.entry_point.load() is cls), None)
 
 
 @cache

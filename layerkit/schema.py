@@ -5,26 +5,18 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from layerkit import parts, registry
+from layerkit import registry
 from layerkit.document import ArrayInput, DataFile, Document, Entry, InlineArrays
 from layerkit.errors import Notice, PartError
-
-_KINDS: dict[str, type[parts.Part]] = {
-    "layer": parts.Layer,
-    "activation": parts.Activation,
-    "loss": parts.Loss,
-    "optimizer": parts.Optimizer,
-    "initializer": parts.Initializer,
-    "metric": parts.Metric,
-    "column": parts.Column,
-    "engine": parts.Engine,
-}
+from layerkit.parts import KINDS, Part
 
 
 def document_schema() -> dict[str, Any]:
     """A schema that checks every part field by field. Imports every plugin; a broken one is left out, with a notice."""
     definitions: dict[str, Any] = {}
-    for kind, base in _KINDS.items():
+    for kind, base in KINDS.items():
+        if kind == "reader":
+            continue  # chosen by a file's suffix, never written in a document
         definitions[kind] = {"anyOf": [_reference(name) for name in _define_parts(kind, base, definitions)]}
         if base.literal_field:
             definitions[kind]["anyOf"].append({"type": ["array", "number"]})
@@ -43,7 +35,7 @@ def document_schema() -> dict[str, Any]:
     return {**head, **schema, "$defs": dict(sorted(definitions.items()))}
 
 
-def _define_parts(kind: str, base: type[parts.Part], definitions: dict[str, Any]) -> list[str]:
+def _define_parts(kind: str, base: type[Part], definitions: dict[str, Any]) -> list[str]:
     """Define each installed part of a kind; the names of the definitions."""
     names = []
     for part in registry.installed():

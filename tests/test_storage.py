@@ -62,7 +62,7 @@ def test_arrays_that_are_not_contiguous_are_saved_right(tmp_path: Path) -> None:
 
 def test_every_flipped_bit_is_found(saved: Path) -> None:
     content = saved.read_bytes()
-    for position in range(0, len(content)):
+    for position in range(len(content)):
         bit = 1 << (position % 8)
         flipped = content[:position] + bytes([content[position] ^ bit]) + content[position + 1 :]
         with pytest.raises(SavedFileError):

@@ -15,7 +15,7 @@ from layerkit.document import DataFile, Document, InlineArrays
 from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.network import Network, build
 from layerkit.ops import Array
-from layerkit.parts import Column, Reader, Shape, Table
+from layerkit.parts import Column, Reader, Shape, Table, find_class
 
 
 def read_file(path: Path, document: Document, targets: bool = True) -> Table:
@@ -24,7 +24,8 @@ def read_file(path: Path, document: Document, targets: bool = True) -> Table:
     known = sorted({part.name for part in registry.installed() if part.kind == "reader"})
     if suffix not in known:
         raise DataError(f'no reader for "{path.suffix}" is installed; known suffixes: {", ".join(known)}', str(path))
-    reader = registry.load(registry.find(["reader"], suffix), Reader)()
+    reader = find_class(["reader"], suffix)()
+    assert isinstance(reader, Reader)
     table = joined(reader.blocks(path, _names(document, targets)), str(path))
     if not document.columns:
         _check_arrays(table)

@@ -20,7 +20,7 @@ PARTS: list[Optimizer] = [
 
 
 def run(part: Optimizer, w: Any, gradients: list[Any]) -> Any:
-    slots = {slot: 0.0 * w for slot in part.slots}
+    slots = dict.fromkeys(part.slots, 0.0 * w)
     for step, gradient in enumerate(gradients, start=1):
         w, slots = part.update(w, gradient, slots, float(step))  # type: ignore[assignment]
     return w
@@ -62,4 +62,4 @@ def test_the_dtype_is_the_parameters(part: Optimizer, dtype: str, to_array: Call
 @pytest.mark.parametrize("part", PARTS)
 def test_the_slots_are_those_it_names(part: Optimizer) -> None:
     w = np.ones(3)
-    assert set(part.update(w, w, {slot: w for slot in part.slots}, 1.0)[1]) == set(part.slots)
+    assert set(part.update(w, w, dict.fromkeys(part.slots, w), 1.0)[1]) == set(part.slots)

@@ -1,0 +1,290 @@
+"""The verbs: what each prints, for people and for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def iris(models: Path, cli: Callable[..., Any]) -> Path:
+    assert cli("train", models / "iris.json", "--epochs", 30, "--quiet").code == 0
+    return models / "iris.json"
+
+
+def test_help_lists_every_verb(cli: Callable[..., Any]) -> None:
+    ran = cli("--help")
+    assert ran.code == 0
+    for verb in ("train", "predict", "evaluate", "explain", "show", "check", "plugins", "schema"):
+        assert f"\n  {verb} " in ran.out
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "evaluate", "explain", "show", "check", "plugins", "schema"])
+def test_each_verb_has_its_own_help(verb: str, cli: Callable[..., Any]) -> None:
+    ran = cli(verb, "--help")
+    assert (ran.code, "Usage: layerkit " + verb in ran.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "due"),
+    [
+        (["trian", "x"], 'did you mean "train"?'),
+        (["train"], "MODEL"),
+        (["train", "x.json", "--steps", "0"], "--steps"),
+        (["train", "x.json", "--steps", "1", "--epochs", "1"], "not both"),
+        (["train", "x.json", "--set", "learning_rate"], "PATH=VALUE"),
+        (["train", "nowhere.json"], "no such file"),
+        (["train", "x.json", "--frmat", "json"], "--format"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_would_work(
+    arguments: list[str], due: str, cli: Callable[..., Any]
+) -> None:
+    ran = cli(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert due in ran.err
+
+
+def test_train_prints_one_json_object_a_line(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "iris.json", "--epochs", 3, "--format", "json")
+    events = [json.loads(line) for line in ran.out.splitlines()]
+    assert [event["event"] for event in events] == ["epoch", "epoch", "epoch", "done"]
+    assert events[0].keys() >= {"step", "loss", "validation_loss", "validation_accuracy"}
+    assert events[-1]["step"] == 24
+    assert events[-1]["saved"] == str(models / "iris.safetensors")
+    assert events[-1]["validation"]["accuracy"] > 0.3
+
+
+def test_quiet_prints_nothing(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "activity.json", "--quiet")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+
+
+def test_a_dry_run_says_what_would_be_done_and_saves_nothing(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "iris.json", "--dry-run")
+    assert "would take 800 steps over 120 rows" in ran.out
+    assert not (models / "iris.safetensors").exists()
+
+
+def test_output_saves_elsewhere_and_goes_on_from_there(models: Path, cli: Callable[..., Any]) -> None:
+    elsewhere = models / "elsewhere.safetensors"
+    cli("train", models / "activity.json", "--output", elsewhere)
+    assert not (models / "activity.safetensors").exists()
+    assert (
+        cli("train", models / "activity.json", "--output", elsewhere, "--steps", 2, "--format", "json").json["step"]
+        == 3
+    )
+
+
+def test_restart_begins_again(models: Path, cli: Callable[..., Any]) -> None:
+    cli("train", models / "activity.json", "--steps", 5)
+    ran = cli("train", models / "activity.json", "--restart", "--format", "json")
+    assert ran.json["step"] == 1
+    assert ran.json["loss_before"] == 0.003132086491506632
+
+
+@pytest.mark.parametrize(
+    ("change", "due"),
+    [
+        ("optimizer.learning_rate=0.05", 0.05),
+        ("training.seed=7", 7),
+        ("layers[0].bias=[0.1,0.2]", [0.1, 0.2]),
+        ("layers.0.name=first", "first"),
+    ],
+)
+def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, cli: Callable[..., Any]) -> None:
+    import layerkit
+
+    assert cli("train", models / "activity.json", "--set", change).code == 0
+    at: Any = layerkit.load(models / "activity.safetensors").document.to_json()
+    for step in change.partition("=")[0].replace("[", ".").replace("]", "").split("."):
+        at = at[int(step)] if isinstance(at, list) else at[step]
+    assert at == due
+
+
+def test_set_reaches_into_a_short_form(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "iris.json", "--set", "loss=cross_entropy", "--set", "optimizer=adam", "--dry-run")
+    assert ran.code == 0
+    ran = cli("train", models / "swish.json", "--set", "layers[1].activation.type=sigmoid", "--dry-run")
+    assert ran.code == 0 or "swish" in ran.err
+
+
+def test_batch_size_and_data_may_be_given(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli(
+        "train",
+        models / "iris.json",
+        "--data",
+        models / "iris.csv",
+        "--batch-size",
+        120,
+        "--epochs",
+        2,
+        "--format",
+        "json",
+    )
+    assert ran.json["step"] == 2
+
+
+def test_predict_labels_a_category_and_gives_its_probabilities(iris: Path, cli: Callable[..., Any]) -> None:
+    result = cli("predict", iris, "--format", "json").json
+    assert len(result["predictions"]) == len(result["labels"]) == 150
+    assert set(result["labels"]) <= {"setosa", "versicolor", "virginica"}
+    np.testing.assert_allclose(np.sum(result["predictions"], axis=1), 1.0, rtol=1e-5)
+    ran = cli("predict", iris)
+    assert "species" in ran.out
+    assert "130 rows more" in ran.out
+
+
+def test_predict_needs_no_target(iris: Path, cli: Callable[..., Any]) -> None:
+    new = iris.parent / "new.csv"
+    new.write_text('petal_width,petal_length,sepal_width,sepal_length,remark\n0.2,1.4,3.5,5.1,"small, blue"\n')
+    assert cli("predict", iris, "--data", new, "--format", "json").json["labels"] == ["setosa"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl", "npz"])
+def test_predict_writes_a_file(suffix: str, iris: Path, cli: Callable[..., Any]) -> None:
+    path = iris.parent / f"out.{suffix}"
+    ran = cli("predict", iris, "--output", path)
+    assert (ran.code, ran.out) == (0, "")
+    if suffix == "csv":
+        rows = list(csv.DictReader(path.open()))
+        assert rows[0].keys() == {"species", "output_0", "output_1", "output_2"}
+        assert len(rows) == 150
+    elif suffix == "jsonl":
+        assert len([json.loads(line) for line in path.read_text().splitlines()]) == 150
+    elif suffix == "json":
+        assert len(json.loads(path.read_text())["predictions"]) == 150
+    else:
+        assert np.load(path)["predictions"].shape == (150, 3)
+
+
+def test_predict_refuses_an_output_it_can_not_write(iris: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("predict", iris, "--output", iris.parent / "out.xls")
+    assert (ran.code, ".csv" in ran.err) == (2, True)
+
+
+def test_evaluate_gives_loss_and_metrics(iris: Path, cli: Callable[..., Any]) -> None:
+    own = cli("evaluate", iris, "--format", "json").json
+    assert own["rows"] == "validation rows"
+    assert own["metrics"]["accuracy"] > 0.8
+    everything = cli("evaluate", iris, "--data", iris.parent / "iris.csv", "--format", "json").json
+    assert everything["loss"] != own["loss"]
+    assert "accuracy" in cli("evaluate", iris).out
+
+
+def test_explain_takes_any_row(iris: Path, cli: Callable[..., Any]) -> None:
+    first, last = (cli("explain", iris, "--row", row, "--format", "json").json for row in (0, 149))
+    assert first["stages"][0]["input"] != last["stages"][0]["input"]
+    assert [stage["type"] for stage in first["stages"]] == ["dense", "sigmoid", "dense", "softmax"]
+    assert len(first["stages"][0]["output"]) == 16
+    ran = cli("explain", iris, "--row", 150)
+    assert (ran.code, "0 to 149" in ran.err) == (2, True)
+
+
+def test_explain_goes_forward_where_there_is_no_loss(
+    models: Path, document: dict[str, Any], cli: Callable[..., Any]
+) -> None:
+    for field in ("loss", "optimizer", "training"):
+        del document[field]
+    (models / "model.json").write_text(json.dumps(document))
+    (models / "data.jsonl").write_text('{"x": [0.3, 0.4]}\n')
+    result = cli("explain", models / "model.json", "--data", models / "data.jsonl", "--format", "json").json
+    assert result["stages"][-1]["output"] == [0.920853471440541]
+    assert result["loss"] is None
+
+
+def test_show_tells_shapes_and_how_far(iris: Path, cli: Callable[..., Any]) -> None:
+    result = cli("show", iris, "--format", "json").json
+    assert result["parameters"] == 4 * 16 + 16 + 16 * 3 + 3
+    assert result["step"] == 240
+    assert result["stages"][0]["parameters"] == {"kernel": [4, 16], "bias": [16]}
+    assert "weights" not in result
+    assert len(cli("show", iris, "--weights", "--format", "json").json["weights"]["layers.0.kernel"]) == 4
+    ran = cli("show", iris)
+    assert "131 parameters of float32" in ran.out
+    assert "240 steps taken" in ran.out
+
+
+@pytest.mark.parametrize("name", ["activity.json", "iris.json"])
+def test_check_finds_no_fault_in_our_own_models(name: str, models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("check", models / name, "--format", "json")
+    assert (ran.code, ran.json) == (0, {"ok": True, "faults": []})
+
+
+def test_check_tells_faults_of_document_data_and_saved_file_together(models: Path, cli: Callable[..., Any]) -> None:
+    cli("train", models / "activity.json")
+    text = (models / "activity.json").read_text()
+    (models / "activity.json").write_text(text.replace("[[0.3, 0.4]]", "[[0.3]]"))
+    content = bytearray((models / "activity.safetensors").read_bytes())
+    content[-1] ^= 1
+    (models / "activity.safetensors").write_bytes(content)
+    faults = cli("check", models / "activity.json", "--format", "json").json["faults"]
+    assert len(faults) == 2
+    assert "checksum" in faults[0]["message"]
+    assert "training.data" in faults[1]["where"]
+
+
+def test_plugins_lists_kind_name_distribution_and_version(cli: Callable[..., Any]) -> None:
+    listed = cli("plugins", "--format", "json").json
+    dense = next(part for part in listed if part["name"] == "dense")
+    assert dense.keys() == {"kind", "name", "distribution", "version"}
+    assert (dense["kind"], dense["distribution"]) == ("layer", "layerkit")
+    assert "dense" in cli("plugins").out
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "explain", "show", "check"])
+def test_every_verb_takes_the_saved_file_too(verb: str, iris: Path, cli: Callable[..., Any]) -> None:
+    document = cli(verb, iris, "--format", "json")
+    saved = cli(verb, iris.with_suffix(".safetensors"), "--format", "json")
+    assert (document.code, saved.code) == (0, 0)
+    if verb in ("predict", "evaluate", "check"):
+        assert document.json == saved.json
+
+
+def test_the_saved_file_trains_on(iris: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", iris.with_suffix(".safetensors"), "--epochs", 1, "--format", "json")
+    assert ran.json["step"] == 248
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_finishes_the_step_saves_and_exits_with_its_code(number: int, code: int, models: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "layerkit",
+        "train",
+        str(models / "iris.json"),
+        "--epochs",
+        "1000000",
+        "--format",
+        "json",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.1)
+        os.kill(process.pid, number)
+        out, _ = process.communicate(timeout=30)
+    last = json.loads(out.splitlines()[-1])
+    assert process.returncode == code
+    assert last["event"] == "stopped"
+    import layerkit
+
+    assert layerkit.load(models / "iris.safetensors").step == last["step"]
+
+
+def test_a_reader_that_leaves_is_no_error(models: Path) -> None:
+    command = f"{sys.executable} -m layerkit schema | head -c 1"
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("{", "")

@@ -1,0 +1,216 @@
+"""Model: what a Python user holds."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, Notice, ReLU, Softmax
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
+
+
+def classifier(**fields: Any) -> Model:
+    parts = [Dense(units=8), ReLU(), Dense(units=2), Softmax()]
+    settings = {"loss": CrossEntropy(), "optimizer": Adam(learning_rate=0.02)} | fields
+    return Model(input=[3], layers=parts, **settings)
+
+
+def same(first: Model, second: Model) -> bool:
+    mine, theirs = first.parameters, second.parameters
+    return mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+def test_a_model_of_parts_learns_what_its_data_say() -> None:
+    model = classifier(training={"metrics": ["accuracy"]})
+    before = model.evaluate(X, LABELS)
+    trained = model.train(X, LABELS, epochs=60)
+    after = model.evaluate(X, LABELS)
+    assert trained.steps == 120
+    assert trained.loss == pytest.approx(after["loss"])
+    assert after["loss"] < 0.3 * before["loss"]
+    assert after["accuracy"] > 0.95
+
+
+def test_class_indices_and_one_hot_rows_train_alike() -> None:
+    first, second = classifier(), classifier()
+    first.train(X, LABELS, steps=5)
+    second.train(X, np.eye(2)[LABELS], steps=5)
+    assert same(first, second)
+
+
+def test_steps_and_epochs_go_on_from_where_the_model_stands() -> None:
+    model = classifier()
+    model.train(X, LABELS, steps=3)
+    model.train(X, LABELS, epochs=2)
+    assert (model.step, model.epoch) == (7, 3)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", {"type": "sgd", "momentum": 0.9, "nesterov": True}, "sgd"])
+@pytest.mark.parametrize("cut", [1, 4, 7])
+def test_a_run_that_was_cut_off_goes_on_bit_for_bit(optimizer: Any, cut: int, tmp_path: Path) -> None:
+    fields = {"optimizer": optimizer, "training": {"batch_size": 9}}
+    whole, cut_off = classifier(**fields), classifier(**fields)
+    whole.train(X, LABELS, steps=12)
+    cut_off.train(X, LABELS, steps=cut)
+    resumed = layerkit.load(cut_off.save(tmp_path / "model.safetensors"))
+    resumed.train(X, LABELS, steps=12 - cut)
+    assert same(whole, resumed)
+    assert resumed.history.keys() == whole.history.keys()
+    for name, values in whole.history.items():
+        np.testing.assert_array_equal(resumed.history[name], values)
+
+
+def test_the_seed_decides_everything() -> None:
+    first, second, third = (classifier(training={"seed": seed, "batch_size": 8}) for seed in (1, 1, 2))
+    for model in (first, second, third):
+        model.train(X, LABELS, steps=7)
+    assert same(first, second)
+    assert not same(first, third)
+
+
+def test_predict_gives_an_array_with_a_row_for_each_row() -> None:
+    y = classifier().predict(X)
+    assert y.shape == (40, 2)
+    np.testing.assert_allclose(y.sum(axis=1), 1.0, rtol=1e-6)
+
+
+def test_parameters_are_copies() -> None:
+    model = classifier()
+    model.parameters["layers.0.kernel"][...] = 7.0
+    assert not np.any(model.parameters["layers.0.kernel"] == 7.0)
+
+
+def test_what_has_an_array_inside_is_an_array() -> None:
+    class Frame:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return X
+
+    np.testing.assert_array_equal(classifier().predict(Frame()), classifier().predict(X))
+
+
+def test_columns_by_name_train_a_model_of_columns() -> None:
+    columns = {"a": X[:, 0], "b": X[:, 1].tolist(), "c": [str(value) for value in X[:, 2]]}
+    answer = ["yes" if label else "no" for label in LABELS]
+    model = Model(
+        input=[{"column": "a"}, {"column": "b"}, {"column": "c"}],
+        output={"column": "answer", "type": "category"},
+        layers=[Dense(units=1), layerkit.Sigmoid()],
+        loss="binary_cross_entropy",
+        optimizer={"type": "adam", "learning_rate": 0.1},
+        training={"metrics": ["accuracy"], "validation": 0.25},
+    )
+    trained = model.train({**columns, "answer": answer}, epochs=60)
+    assert trained.validation["accuracy"] >= 0.9
+    assert set(model.labels(columns)["answer"]) == {"yes", "no"}
+
+
+def test_number_outputs_come_back_in_their_own_units() -> None:
+    year = 2000.0 + 10.0 * X[:, 0]
+    model = Model(
+        input=[{"column": "x"}],
+        output={"column": "year"},
+        layers=[Dense(units=1)],
+        loss="mean_squared_error",
+        optimizer={"type": "sgd", "learning_rate": 0.1},
+        training={"metrics": ["mean_absolute_error", "r2"]},
+    )
+    table = {"x": X[:, 0], "year": year}
+    model.train(table, epochs=200)
+    np.testing.assert_allclose(model.predict(table)[:, 0], year, atol=0.1)
+    figures = model.evaluate(table)
+    assert figures["mean_absolute_error"] < 0.1
+    assert figures["r2"] > 0.999
+
+
+def test_a_model_in_code_writes_the_document_that_makes_it_again(tmp_path: Path) -> None:
+    model = classifier(name="toy", training={"steps": 3, "seed": 5})
+    again = layerkit.load(model.save(tmp_path / "toy.safetensors"))
+    assert again.document.to_json() == model.document.to_json()
+    assert same(model, again)
+
+
+def test_a_part_that_is_registered_nowhere_trains_and_can_not_be_saved(tmp_path: Path) -> None:
+    class Twice(layerkit.Activation):
+        def __call__(self, x: Any) -> Any:
+            return 2.0 * x
+
+        def derivative(self, x: Any, y: Any) -> Any:
+            return 0.0 * x + 2.0
+
+    model = Model(input=[3], layers=[Dense(units=1), Twice()], loss="half_squared_error", optimizer="sgd")
+    model.train(X, X[:, :1], steps=2)
+    with pytest.raises(layerkit.PartError, match="Twice has no name"):
+        model.save(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "due"),
+    [
+        (X[:, :2], LABELS, r"data, x: a row has the shape \[2\] where \[3\] is due"),
+        (X, LABELS[:5], "differ"),
+        (X, LABELS + 1, "the class 2; known: 0 to 1"),
+        (np.full((2, 3), np.nan), [0, 1], r"data, x\[0\]\[0\]: nan is not a finite number"),
+        ([[1, 2, 3], [1, 2]], [0, 1], "not regular arrays"),
+        (X[:0], LABELS[:0], "no rows"),
+        (X.astype(str), LABELS, "not a number"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(x: Any, y: Any, due: str) -> None:
+    with pytest.raises(DataError, match=due):
+        classifier().train(x, y, steps=1)
+
+
+def test_fields_that_do_not_fit_are_refused_together() -> None:
+    with pytest.raises(DocumentError) as caught:
+        Model(input=[0], layers=["dens"], loss="x")
+    assert [fault.where for fault in caught.value.faults] == ["input[0]", "layers[0]", "loss"]
+
+
+def test_a_model_in_code_has_no_place_of_its_own() -> None:
+    with pytest.raises(DocumentError, match="give save a path"):
+        classifier().save()
+
+
+def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> None:
+    layerkit.load(models / "activity.json").save()
+    text = (models / "activity.json").read_text().replace("0.02", "0.05")
+    (models / "activity.json").write_text(text)
+    with pytest.warns(Notice, match="optimizer changed since"):
+        layerkit.load(models / "activity.json")
+
+
+def test_a_document_that_did_not_change_is_loaded_in_silence(models: Path) -> None:
+    for name in ("activity", "iris"):
+        model = layerkit.load(models / f"{name}.json")
+        model.train(steps=2)
+        model.save()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert layerkit.load(models / f"{name}.json").step == 2
+
+
+def test_the_seed_of_the_saved_run_holds_so_that_validation_rows_stay_unseen(models: Path) -> None:
+    from layerkit.opening import open_model
+
+    model = open_model(models / "iris.json", {"training.seed": 3})
+    model.train(steps=5)
+    model.save()
+    assert layerkit.load(models / "iris.json").document.training.seed == 3
+
+
+@pytest.mark.slow
+def test_iris_is_learned_over_ten_seeds(models: Path) -> None:
+    from layerkit.opening import open_model
+
+    scores = []
+    for seed in range(10):
+        model = open_model(models / "iris.json", {"training.seed": seed}, restart=True)
+        scores.append(model.train().validation["accuracy"])
+    assert float(np.mean(scores)) >= 0.95

@@ -1,0 +1,194 @@
+"""The network: gradients of every parameter, only the work that somebody needs, and the canonical link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from layerkit import (
+    BinaryCrossEntropy,
+    Context,
+    CrossEntropy,
+    Dense,
+    DocumentError,
+    HalfSquaredError,
+    Layer,
+    Loss,
+    Parameter,
+    PartError,
+    Zeros,
+)
+from layerkit.document import Entry
+from layerkit.network import Network, build
+
+
+def network(*layers: Any, loss: Loss | None = None, inputs: int = 3) -> Network:
+    entries = [Entry.model_validate(layer) for layer in layers]
+    return build(entries, (inputs,), "float64", loss)
+
+
+def dense(units: int, activation: str | None = None, **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "dense",
+        "units": units,
+        "bias": "glorot_uniform",
+        **({"activation": activation} if activation else {}),
+    } | fields
+
+
+def loss_of(net: Network, arrays: Mapping[str, Any], x: Any, t: Any) -> float:
+    outputs = net.forward(net.by_stage(arrays), x, [Context(True)] * len(net.stages))
+    return float(np.mean(net.losses(outputs, t)))
+
+
+CASES = [
+    ([dense(4, "sigmoid"), dense(2)], HalfSquaredError()),
+    ([dense(4, "relu"), dense(3, "softmax")], HalfSquaredError()),
+    ([dense(4, "sigmoid"), dense(2, "sigmoid")], BinaryCrossEntropy()),
+    ([dense(4, "sigmoid"), dense(2, "softmax")], CrossEntropy()),
+    ([dense(4), "sigmoid", dense(2), "softmax"], CrossEntropy()),
+    ([dense(2, "softmax"), dense(2, "sigmoid")], CrossEntropy()),
+]
+
+
+@pytest.mark.parametrize(("layers", "loss"), CASES)
+def test_every_gradient_is_the_slope_of_the_loss(layers: list[Any], loss: Loss, to_array: Callable[[Any], Any]) -> None:
+    net = network(*layers, loss=loss)
+    arrays = net.initial(3, np)
+    rng = np.random.default_rng(0)
+    x, t = rng.normal(size=(5, 3)), np.eye(net.output_shape[0])[rng.integers(0, net.output_shape[0], 5)]
+    params = net.by_stage({name: to_array(array) for name, array in arrays.items()})
+    found = net.passes(params, to_array(x), to_array(t), 0, 1).gradients
+    gradients = {f"{stage.name}.{n}": found[i][n] for i, stage in enumerate(net.stages) for n in stage.trained}
+    assert gradients.keys() == arrays.keys()
+    for name, gradient in gradients.items():
+        direction, h = rng.normal(size=arrays[name].shape), 1e-6
+        ahead = loss_of(net, arrays | {name: arrays[name] + h * direction}, x, t)
+        behind = loss_of(net, arrays | {name: arrays[name] - h * direction}, x, t)
+        slope = (ahead - behind) / (2.0 * h)
+        assert float(np.sum(np.asarray(gradient) * direction)) == pytest.approx(slope, rel=1e-6, abs=1e-9), name
+
+
+def test_a_loss_after_its_link_is_passed_without_dividing_by_zero() -> None:
+    net = network(dense(1, "sigmoid", kernel=[[1e3], [0.0], [0.0]], bias=[0.0]), loss=BinaryCrossEntropy())
+    params = net.by_stage(net.initial(0, np))
+    passes = net.passes(params, np.array([[1.0, 0.0, 0.0]]), np.array([[0.0]]), 0, 1)
+    assert float(passes.loss) == 1e3
+    np.testing.assert_array_equal(passes.gradients[0]["bias"], [1.0])
+
+
+class Counting(Layer):
+    """A layer that writes down which of its methods were called."""
+
+    calls: ClassVar[list[str]] = []
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"shift": Parameter(input_shape, Zeros())}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x + params["shift"]
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        self.calls.append("backward")
+        return dy
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        self.calls.append("gradients")
+        return {"shift": np.sum(dy, axis=0)}
+
+
+@pytest.mark.parametrize(
+    ("layers", "due"),
+    [
+        ([Counting(), dense(1)], ["gradients"]),
+        ([dense(3), Counting(), dense(1)], ["gradients", "backward"]),
+        ([dense(3), {"layer": Counting(), "trainable": False}, dense(1)], ["backward"]),
+        ([{"layer": Counting(), "trainable": False}, dense(1)], []),
+    ],
+)
+def test_only_what_is_needed_is_computed(layers: list[Any], due: list[str]) -> None:
+    net = network(*layers, loss=HalfSquaredError())
+    Counting.calls.clear()
+    net.passes(net.by_stage(net.initial(0, np)), np.ones((2, 3)), np.ones((2, 1)), 0, 1)
+    assert Counting.calls == due
+
+
+def test_stages_and_parameters_are_named_by_their_place_or_their_name() -> None:
+    net = network(dense(2, "relu"), dense(1, "sigmoid", name="head"))
+    assert [stage.name for stage in net.stages] == ["layers.0", "layers.0.activation", "head", "head.activation"]
+    assert list(net.parameters) == ["layers.0.kernel", "layers.0.bias", "head.kernel", "head.bias"]
+
+
+def test_what_is_not_trainable_is_not_trained() -> None:
+    assert network(dense(2, trainable=False), dense(1)).trained == ("layers.1.kernel", "layers.1.bias")
+
+
+def test_every_literal_of_the_wrong_shape_is_told_at_once() -> None:
+    with pytest.raises(DocumentError) as caught:
+        network(dense(2, kernel=[[1.0]], bias=[1.0]), dense(1, kernel=[[1.0]]))
+    assert [fault.where for fault in caught.value.faults] == ["layers[0].kernel", "layers[0].bias", "layers[1].kernel"]
+
+
+@pytest.mark.parametrize("units", [10**10, 10**18])
+def test_sizes_are_counted_before_anything_is_allocated(units: int) -> None:
+    with pytest.raises(DocumentError, match=r"layers\[0\] with [\d,]+ numbers: needs [\d,.]+ GiB"):
+        network(dense(units), dense(1))
+
+
+class Lying(Layer):
+    """A layer whose y hasn't the shape that it declares."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return (7,)
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+class Refusing(Lying):
+    """A layer that takes no input."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        raise ValueError("it takes images")
+
+
+class Failing(Lying):
+    """A layer that fails before anything runs."""
+
+    def parameters(self, input_shape: Any) -> Any:
+        return 1 / 0
+
+
+@pytest.mark.parametrize(
+    ("layer", "error", "due"),
+    [
+        (Lying(), PartError, "layers.0: Lying breaks its contract"),
+        (Refusing(), DocumentError, r"layers\[0\]: can't take an input of \[3\]: it takes images"),
+        (Failing(), PartError, r"layers\[0\]: Failing fails on an input of \[3\]: ZeroDivisionError"),
+    ],
+)
+def test_a_part_that_breaks_its_contract_is_named(layer: Layer, error: type[Exception], due: str) -> None:
+    with pytest.raises(error, match=due):
+        net = network(layer)
+        net.predict(net.by_stage({}), np.ones((2, 3)))
+
+
+def test_an_entry_writes_the_layer_and_the_grammar_side_by_side() -> None:
+    entry = Entry(layer=Dense(units=2), activation="relu", name="hidden", trainable=False)
+    written = entry.model_dump(mode="json")
+    assert written == {
+        "type": "dense",
+        "units": 2,
+        "kernel": "glorot_uniform",
+        "bias": "zeros",
+        "activation": "relu",
+        "name": "hidden",
+        "trainable": False,
+    }
+    assert Entry.model_validate(written) == entry
