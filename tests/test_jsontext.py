@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -44,10 +45,8 @@ def test_every_value_has_its_line_and_column(value: Any, indent: int | None, asc
 
 @given(st.text())
 def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
-    try:
-        jsontext.parse(text, "text")
-    except DocumentError as error:
-        assert str(error).startswith("text")
+    with contextlib.suppress(DocumentError):
+        assert json.loads(text) == jsontext.parse(text, "text")
 
 
 @pytest.mark.parametrize(

@@ -174,9 +174,12 @@ class Failing(Lying):
     ],
 )
 def test_a_part_that_breaks_its_contract_is_named(layer: Layer, error: type[Exception], due: str) -> None:
-    with pytest.raises(error, match=due):
+    def build_and_run() -> None:
         net = network(layer)
         net.predict(net.by_stage({}), np.ones((2, 3)))
+
+    with pytest.raises(error, match=due):
+        build_and_run()
 
 
 def test_an_entry_writes_the_layer_and_the_grammar_side_by_side() -> None:

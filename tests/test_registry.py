@@ -165,7 +165,7 @@ def test_a_class_finds_the_name_it_is_registered_under(install: Callable[..., No
 
 
 def test_an_unknown_name_is_told_with_what_is_near_and_known() -> None:
-    with pytest.raises(PartError, match='no activation "relux" is installed; did you mean "relu"?'):
+    with pytest.raises(PartError, match=r'no activation "relux" is installed; did you mean "relu"\?'):
         registry.find(["activation"], "relux")
 
 

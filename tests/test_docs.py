@@ -1,0 +1,68 @@
+"""The documents: every console block really ran, and printed just what it shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+FIGURE = re.compile(r"\d+\.\d{4,}(?:e-\d+)?")
+
+
+def sessions(page: Path) -> list[tuple[str, str]]:
+    """Each command of a page's console blocks, and what it printed."""
+    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    found = []
+    for block in blocks:
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append((command, output.rstrip("\n")))
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
+    for folder in ("models", "plugins"):
+        ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.egg-info")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
+    for command, due in sessions(page):
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        found = ran.stdout.rstrip("\n")
+        assert FIGURE.sub("#", found) == FIGURE.sub("#", due), command
+        # the last digits of a trained model's figures are its processor's own
+        assert [float(figure) for figure in FIGURE.findall(found)] == pytest.approx(
+            [float(figure) for figure in FIGURE.findall(due)], rel=0.02
+        )
+
+
+def test_the_activity_in_the_readme_is_the_one_in_models() -> None:
+    import json
+
+    text = re.search(r"^```json\n(.*?)^```", ROOT.joinpath("README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert text is not None
+    shown, real = json.loads(text[1]), json.loads((ROOT / "models" / "activity.json").read_text())
+    assert {key: real[key] for key in shown} == shown
+
+
+def test_the_swish_in_the_readme_is_the_one_in_plugins() -> None:
+    shown = re.findall(r"^```python\n(.*?)^```", ROOT.joinpath("README.md").read_text(), re.DOTALL | re.MULTILINE)[-1]
+    real = (ROOT / "plugins" / "layerkit-swish" / "layerkit_swish.py").read_text()
+    for line in shown.splitlines():
+        assert line.strip(' ".') in real
