@@ -136,8 +136,8 @@ class Model:
         """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
         if x is None:
             training, validation = self._prepared(*self._split(self._table(None)))
-            return self._figures(self._session(), validation or training)
-        return self._figures(self._session(), self._rows(self._table(x, y)))
+            return self._figures(self.session(), validation or training)
+        return self._figures(self.session(), self._rows(self._table(x, y)))
 
     def explain(self, x: Any = None, y: Any = None) -> Explanation:
         """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed."""
@@ -200,7 +200,7 @@ class Model:
 
     def run(self, run: Run, *, report: Report | None = None, stop: Callable[[], bool] | None = None) -> Trained:
         """Take the steps of a plan that are left."""
-        session, first = self._session(), self.step
+        session, first = self.session(), self.step
         sample = run.rows.at(slice(0, ROWS_PER_PASS))
         before = self._figures(session, sample)["loss"]
         try:
@@ -211,6 +211,14 @@ class Model:
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(last - first, before, after, held_out, stopped=last < run.goal)
+
+    def session(self) -> Session:
+        """A session of the engine from where the model stands; the model itself doesn't follow it."""
+        engine = self._document.engine or find_class(["engine"], "numpy")()
+        state, seed = self._current(), self._document.training.seed
+        assert isinstance(engine, Engine)
+        session: Session = engine.session(self.network, self._document.optimizer, state, seed)
+        return session
 
     def save(self, path: str | Path | None = None) -> Path:
         """Replace the file at `path`, or the one beside the document, in one step. Raises SaveError."""
@@ -262,7 +270,7 @@ class Model:
         return Rows(encoding.inputs(self._document, table), encoding.targets(self._document, table, shape))
 
     def _outputs(self, x: Any) -> Array:
-        table, session = self._table(x), self._session()
+        table, session = self._table(x), self.session()
         rows = encoding.inputs(self._document, table)
         starts = range(0, max(len(rows), 1), ROWS_PER_PASS)
         return np.concatenate([session.predict(rows[first : first + ROWS_PER_PASS]) for first in starts])
@@ -272,13 +280,6 @@ class Model:
             parameters = self.network.initial(self._document.training.seed, np)
             self._state = State(parameters, _zero_slots(self._document, self.network, parameters))
         return self._state
-
-    def _session(self) -> Session:
-        engine = self._document.engine or find_class(["engine"], "numpy")()
-        state, seed = self._current(), self._document.training.seed
-        assert isinstance(engine, Engine)
-        session: Session = engine.session(self.network, self._document.optimizer, state, seed)
-        return session
 
     def _figures(self, session: Session, rows: Rows) -> Figures:
         metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}

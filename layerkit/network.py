@@ -161,7 +161,7 @@ class Network:
         xp = x.__array_namespace__()
         contexts = self.contexts(xp, seed, step)
         arrays = self.forward(params, x, contexts)
-        loss = xp.mean(self.losses(arrays, t))
+        loss = xp.sum(self.losses(arrays, t)) / max(x.shape[0], 1)
         dy, last = self.loss_gradient(arrays, t)
         _, gradients = self.backward(params, arrays, dy, contexts, last, self.first_trained + 1)
         return Passes(loss, gradients, [context.updates for context in contexts])
@@ -221,8 +221,10 @@ def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -
         parameters = dict(layer.parameters(shape))
     except ValueError as error:
         raise DocumentError(f"can't take an input of {list(shape)}: {error}", where) from None
-    except LayerkitError:
-        raise
+    except LayerkitError as error:
+        # from the layers inside this one, whose places count from its own
+        inner = [Fault(f"{where}.{fault.where}" if fault.where else where, fault.message) for fault in error.faults]
+        raise type(error)(inner) from error.__cause__
     except Exception as error:
         message = f"{type(layer).__name__} fails on an input of {list(shape)}: {type(error).__name__}: {error}"
         raise PartError(message, where) from error

@@ -44,7 +44,7 @@ class HeNormal(Initializer):
 
 
 class Values(Initializer):
-    """The very numbers, as nested lists. In a document the array alone means this."""
+    """The very numbers, as nested lists; a single number fills any shape. In a document they alone mean this."""
 
     values: Any
 
@@ -56,12 +56,13 @@ class Values(Initializer):
         return self
 
     def check(self, shape: Shape) -> None:
-        """Raises ValueError unless the numbers have this shape."""
-        if (own := _shape(self.values)) != tuple(shape):
+        """Raises ValueError unless the numbers have this shape, or are one number."""
+        if (own := _shape(self.values)) not in ((), tuple(shape)):
             raise ValueError(f"has the shape {list(own)} where {list(shape)} is due")
 
     def __call__(self, shape: Shape, random: Random, xp: Any, dtype: Any) -> Array:
-        return xp.asarray(self.values, dtype=dtype)
+        numbers = xp.asarray(self.values, dtype=dtype)
+        return xp.asarray(xp.broadcast_to(numbers, shape), copy=True)
 
 
 def _fans(shape: Shape) -> tuple[int, int]:

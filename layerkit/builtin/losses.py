@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import ClassVar
 
 from layerkit.builtin.sigmoid import Sigmoid
@@ -14,7 +15,8 @@ class HalfSquaredError(Loss):
     """½ Σ (y - t)² over the outputs of a row; its gradient is y - t."""
 
     def __call__(self, y: Array, t: Array) -> Array:
-        return 0.5 * _sum_of_row((y - t) ** 2)
+        error = _flat(y - t)
+        return 0.5 * error.__array_namespace__().vecdot(error, error)
 
     def gradient(self, y: Array, t: Array) -> Array:
         return y - t
@@ -24,10 +26,11 @@ class MeanSquaredError(Loss):
     """The mean of (y - t)² over the n outputs of a row; its gradient is 2 (y - t) / n."""
 
     def __call__(self, y: Array, t: Array) -> Array:
-        return _sum_of_row((y - t) ** 2) / _outputs(y)
+        error = _flat(y - t)
+        return error.__array_namespace__().vecdot(error, error) / error.shape[1]
 
     def gradient(self, y: Array, t: Array) -> Array:
-        return (y - t) * (2.0 / _outputs(y))
+        return (y - t) * (2.0 / prod(y.shape[1:]))
 
 
 class BinaryCrossEntropy(Loss):
@@ -93,12 +96,10 @@ def _sum_of_row(values: Array) -> Array:
     return xp.sum(values, axis=tuple(range(1, values.ndim)))
 
 
-def _outputs(y: Array) -> int:
-    """How many outputs a row has."""
-    outputs = 1
-    for size in y.shape[1:]:
-        outputs *= size
-    return outputs
+def _flat(values: Array) -> Array:
+    """(rows, ...) as a matrix (rows, outputs)."""
+    xp = values.__array_namespace__()
+    return values if values.ndim == 2 else xp.reshape(values, (values.shape[0], prod(values.shape[1:])))
 
 
 def _inside(y: Array) -> Array:

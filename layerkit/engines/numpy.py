@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
-from typing import Any
 
 import numpy as np
 
@@ -36,7 +35,10 @@ class NumPySession(Session):
         self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
-        self._gradients = _by_stage(network, _views(self._gradient, self._shapes))
+        due = _views(self._gradient, self._shapes)
+        self._gradients = [
+            (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
+        ]
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
@@ -68,27 +70,32 @@ class NumPySession(Session):
         loss = float(passes.loss)
         if not isfinite(loss):
             raise self._diverged(batch, step)
-        for stage, due, found in zip(self._network.stages, self._gradients, passes.gradients, strict=True):
-            for name, view in due.items():
-                gradient = found.get(name)
-                if gradient is None or gradient.shape != view.shape:
-                    shape = None if gradient is None else list(gradient.shape)
-                    message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
-                    raise PartError(message, f"{stage.name}.{name}")
-                view[...] = gradient
+        for i, name, view in self._gradients:
+            gradient = passes.gradients[i].get(name)
+            if gradient is None or gradient.shape != view.shape:
+                stage, shape = self._network.stages[i], None if gradient is None else list(gradient.shape)
+                message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
+                raise PartError(message, f"{stage.name}.{name}")
+            view[...] = gradient
         vector, slots = self._optimizer.update(self._vector, self._gradient, self._slots, float(step))
         if not _finite(vector):
             raise self._diverged(batch, step, vector)
         self._vector[...] = vector
         for slot, values in slots.items():
             self._slots[slot][...] = values
-        for stage, own, updates in zip(self._network.stages, self._params, passes.updates, strict=True):
+        for i, updates in enumerate(passes.updates):
             for name, value in updates.items():
-                if name not in own or value.shape != own[name].shape:
-                    raise PartError(f'updates "{name}" to {list(value.shape)}, which it declares otherwise', stage.name)
-                own[name][...] = value
+                self._update(i, name, value)
         self._step = step
         return loss
+
+    def _update(self, i: int, name: str, value: Array) -> None:
+        """Set a parameter that isn't trained, as its layer asked for."""
+        own = self._params[i].get(name)
+        if own is None or value.shape != own.shape:
+            message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
+            raise PartError(message, self._network.stages[i].name)
+        own[...] = value
 
     def _diverged(self, batch: Rows, step: int, vector: Array | None = None) -> TrainingError:
         """What stopped being finite, by its stage."""
@@ -125,10 +132,7 @@ def _views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Ar
     return views
 
 
-def _by_stage(network: Network, arrays: Mapping[str, Array]) -> list[dict[str, Any]]:
-    return [{name: arrays[f"{stage.name}.{name}"] for name in stage.trained} for stage in network.stages]
-
-
 def _finite(array: Array) -> bool:
-    # one sum is far cheaper than a test of each element; only an overflowing sum needs the second look
-    return isfinite(array.sum()) or bool(np.isfinite(array).all())
+    # one product is far cheaper than a test of each element; only one that overflows needs the second look
+    flat = array.reshape(-1)
+    return isfinite(flat @ flat) or bool(np.isfinite(array).all())

@@ -46,6 +46,11 @@ def test_every_namespace_gets_the_same_numbers(part: Initializer, to_array: Call
     np.testing.assert_allclose(np.asarray(fill(part, (1, 2), xp=xp)), fill(part, (1, 2)), rtol=1e-15)
 
 
+def test_a_single_number_fills_any_shape() -> None:
+    Values(values=0.5).check((2, 3))
+    np.testing.assert_array_equal(fill(Values(values=0.5), (2, 3)), np.full((2, 3), 0.5))
+
+
 def test_values_may_come_from_an_array() -> None:
     np.testing.assert_array_equal(fill(Values(values=np.eye(2)), (2, 2)), np.eye(2))
 
