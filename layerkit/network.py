@@ -49,6 +49,13 @@ class Network:
     stages: tuple[Stage, ...]
     dtype: Dtype
     loss: Loss | None = None
+    integers: bool = False
+    """Whether whole numbers go in, such as an embedding takes."""
+
+    @property
+    def input_dtype(self) -> str:
+        """The dtype of x."""
+        return "int64" if self.integers else self.dtype
 
     @property
     def input_shape(self) -> Shape:
@@ -182,7 +189,12 @@ class Network:
 
 
 def build(
-    entries: Sequence[Any], input_shape: Shape, dtype: Dtype, loss: Loss | None = None, slots: int = 0
+    entries: Sequence[Any],
+    input_shape: Shape,
+    dtype: Dtype,
+    loss: Loss | None = None,
+    slots: int = 0,
+    integers: bool = False,
 ) -> Network:
     """The network of a document's entries. `slots` is how many arrays the optimizer keeps for each parameter.
 
@@ -212,7 +224,7 @@ def build(
     if faults:
         raise DocumentError(faults)
     _check_size(stages, dtype, slots)
-    return Network(tuple(stages), dtype, loss)
+    return Network(tuple(stages), dtype, loss, integers)
 
 
 def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -> Stage:

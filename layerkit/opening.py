@@ -15,6 +15,7 @@ from layerkit import registry, storage
 from layerkit.data import encoding
 from layerkit.document import Document, located, parse, read_text
 from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
+from layerkit.files import regular_file
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
@@ -37,6 +38,8 @@ def open_model(
 
     `target` is the saved file, if it isn't the one beside the document. With `restart`, what is saved counts no more.
     """
+    if target is not None and target.suffix != storage.SUFFIX:
+        raise SavedFileError(f"a saved file's name ends in {storage.SUFFIX}", str(target))
     if path.suffix == storage.SUFFIX:
         saved: storage.Saved | None = storage.load(path)
         assert saved is not None
@@ -44,7 +47,7 @@ def open_model(
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
-        source = target or path.with_suffix(storage.SUFFIX)
+        source = target or regular_file(path, DocumentError).with_suffix(storage.SUFFIX)
         document = read_document(path, changes, source)
         saved = storage.load(source) if os.path.lexists(source) and not restart else None
     model = Model.of(document, path.parent, source)

@@ -319,6 +319,11 @@ class Column(Part):
     """The column's name in the table."""
 
     @property
+    def whole(self) -> bool:
+        """Whether it encodes to whole numbers, such as an embedding takes."""
+        return False
+
+    @property
     @abstractmethod
     def fitted(self) -> bool:
         """Whether everything that comes from data is known."""

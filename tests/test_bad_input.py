@@ -246,6 +246,23 @@ def test_a_folder_that_is_not_there_is_said_before_the_run(models: Path, cli: Ca
     assert (ran.code, "no folder" in ran.err) == (1, True)
 
 
+def test_a_document_is_never_overwritten_by_a_saved_file(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "activity.json", "--output", models / "activity.json")
+    assert (ran.code, ".safetensors" in ran.err) == (2, True)
+
+
+def test_the_folder_itself_is_no_document(models: Path, cli: Callable[..., Any], monkeypatch: Any) -> None:
+    monkeypatch.chdir(models)
+    ran = cli("train", ".")
+    assert (ran.code, "directory" in ran.err) == (2, True)
+
+
+def test_a_last_layer_of_the_wrong_width_is_told_its_units(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "iris.json", "--set", "layers[1].units=2")
+    assert ran.code == 2
+    assert "layers[1]: gives [2] a row where the output columns (species) take 3: give it 3 units" in ran.err
+
+
 def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
     models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

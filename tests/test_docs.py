@@ -33,7 +33,8 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
     for folder in ("models", "plugins"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.egg-info")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "COLUMNS": "80"}
     for command, due in sessions(page):
         ran = subprocess.run(
             ["bash", "-c", command],

@@ -94,6 +94,10 @@ class Category(Column):
         return self
 
     @property
+    def whole(self) -> bool:
+        return self.encoding == "index"
+
+    @property
     def fitted(self) -> bool:
         return self.categories is not None and self.encoding is not None
 
@@ -121,7 +125,9 @@ class Category(Column):
             raise CellError(
                 index_of_fault, f'"{_texts(values)[index_of_fault]}" was never seen in training; known: {known}'
             ) from None
-        return np.eye(len(places))[index] if self.encoding == "one_hot" else index[:, None]
+        if self.encoding == "one_hot":
+            return np.eye(len(places))[index]
+        return index[:, None] if self.whole else index[:, None].astype(np.float64)
 
     def decode(self, encoded: Array) -> Sequence[Any]:
         categories = self.categories or ()

@@ -72,13 +72,14 @@ def network_of(document: Document) -> Network:
     """The document's network. Raises DocumentError with every fault; the columns must be fitted."""
     shape: Shape = (sum(each.width for each in document.input),) if document.columns else document.input.shape
     slots = len(document.optimizer.slots) if document.optimizer else 0
-    network = build(document.layers, shape, document.dtype, document.loss, slots)
+    integers = all(each.whole for each in document.input) if document.columns else document.input.dtype == "int64"
+    network = build(document.layers, shape, document.dtype, document.loss, slots, integers)
     if document.output is not None and all(each.fitted for each in document.output):
         due = sum(each.width for each in document.output)
         if network.output_shape != (due,):
             raise DocumentError(
                 f"gives {list(network.output_shape)} a row where the output columns "
-                f"({', '.join(each.column for each in document.output)}) take {due}",
+                f"({', '.join(each.column for each in document.output)}) take {due}: give it {due} units",
                 f"layers[{len(document.layers) - 1}]",
             )
     return network

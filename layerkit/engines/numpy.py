@@ -13,6 +13,7 @@ from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Context, Engine, Optimizer
+from layerkit.rehearsal import rehearse
 
 
 class NumPy(Engine):
@@ -35,6 +36,8 @@ class NumPySession(Session):
         self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
+        with np.errstate(all="ignore"):
+            rehearse(network, self._params, np)
         due = _views(self._gradient, self._shapes)
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
