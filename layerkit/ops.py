@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, TypeAlias
 
 Array: TypeAlias = Any
@@ -23,14 +24,15 @@ def erf(x: Array) -> Array:
 
 
 def erfc(x: Array) -> Array:
-    """1 - erf(x), which keeps its digits where x is large and erf(x) is near 1; 0 from 28 on."""
+    """1 - erf(x), within 7 units in the last place also where erf(x) is near 1; 0 from 28 on."""
     xp = x.__array_namespace__()
     x = xp.clip(x, -28.0, 28.0)
     size = xp.abs(x)
     # the square of a few leading bits is exact: rounding size² as a whole would cost erfc size² roundings
     lead = xp.floor(16.0 * size) / 16.0
-    decay = xp.exp(-lead * lead) * xp.exp((lead - size) * (lead + size))
-    tail = decay * _scaled_erfc(size, _ERF[xp.finfo(x.dtype).bits][1])
+    # in this order, for a compiler may join eᵃ · eᵇ into e^(a + b)
+    tail = xp.exp(-lead * lead) * _scaled_erfc(size, _ERF[xp.finfo(x.dtype).bits][1])
+    tail = tail * xp.exp((lead - size) * (lead + size))
     return xp.where(x < 0.0, 2.0 - tail, tail)
 
 
@@ -51,7 +53,7 @@ def _polynomial(x: Array, coefficients: tuple[float, ...]) -> Array:
     return total
 
 
-# By the bits of the dtype: erf(√z) / √z - 1 for z up to ¾², and the polynomial of _scaled_erfc, the highest power first.
+# By the bits of the dtype, the highest power first: erf(√z) / √z - 1 for z up to ¾², and what _scaled_erfc needs.
 # Both interpolate at Chebyshev's points; they were computed for layerkit with 60 digits.
 # fmt: off
 _ERF: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
@@ -70,3 +72,24 @@ _ERF: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
           0.3580023023627799)),
 }
 # fmt: on
+
+
+def sum_by_index(values: Array, index: Array, size: int) -> Array:
+    """The rows of `values` summed by `index`: an array (size, ...) whose row k is Σ values[n] over every index[n] = k.
+
+    values has the shape (count, ...) and index, of integers from 0 to size - 1, the shape (count,). Rows that no index
+    names are 0. The rows are added in their order, in the dtype of `values`.
+    """
+    xp = values.__array_namespace__()
+    shape = (size, *values.shape[1:])
+    if xp.__name__ == "jax.numpy":
+        return xp.zeros(shape, dtype=values.dtype).at[index].add(values)
+    width = prod(values.shape[1:])
+    if xp.__name__ == "numpy":
+        # numpy adds single numbers several times faster than rows
+        places = xp.reshape(xp.astype(index, xp.int64), (-1, 1)) * width + xp.arange(width)
+        sums = xp.zeros(size * width, dtype=values.dtype)
+        xp.add.at(sums, xp.reshape(places, (-1,)), xp.reshape(values, (-1,)))
+        return xp.reshape(sums, shape)
+    chosen = xp.astype(xp.expand_dims(xp.arange(size, dtype=index.dtype), axis=1) == index, values.dtype)
+    return xp.reshape(chosen @ xp.reshape(values, (values.shape[0], width)), shape)
