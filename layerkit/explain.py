@@ -38,10 +38,10 @@ class Explanation:
     updated: Mapping[str, Array]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON's values. A single row stands without its batch axis."""
+        """The same as lists and numbers. A single row stands without its batch axis."""
 
         def of_row(array: Array | None) -> Any:
-            return None if array is None else plain(array[0] if len(array) == 1 else array)
+            return None if array is None else np.asarray(array[0] if len(array) == 1 else array).tolist()
 
         return {
             "stages": [
@@ -56,9 +56,9 @@ class Explanation:
             ],
             "target": of_row(self.target),
             "loss": self.loss,
-            "gradients": {name: plain(array) for name, array in self.gradients.items()},
-            "parameters": {name: plain(array) for name, array in self.parameters.items()},
-            "updated": {name: plain(array) for name, array in self.updated.items()},
+            "gradients": {name: array.tolist() for name, array in self.gradients.items()},
+            "parameters": {name: array.tolist() for name, array in self.parameters.items()},
+            "updated": {name: array.tolist() for name, array in self.updated.items()},
         }
 
 
@@ -95,14 +95,3 @@ def explain(
         for i, stage in enumerate(network.stages)
     )
     return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
-
-
-def plain(array: Array) -> Any:
-    """An array as nested lists, None where a number isn't finite: JSON has no word for it."""
-    values = np.asarray(array)
-    finite = np.isfinite(values)
-    if np.all(finite):
-        return values.tolist()
-    values = values.astype(object)
-    values[~finite] = None
-    return values.tolist()

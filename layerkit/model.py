@@ -126,11 +126,18 @@ class Model:
 
         Number columns are in their own units; a category's are its probabilities.
         """
-        return encoding.in_units(self.document, self._outputs(x))
+        return encoding.in_units(self.document, self.outputs(x))
 
     def labels(self, x: Any = None) -> dict[str, Sequence[Any]]:
         """The value of each output column for each row: a category's text, a number in its units."""
-        return encoding.decoded(self.document, self._outputs(x))
+        return encoding.decoded(self.document, self.outputs(x))
+
+    def outputs(self, x: Any = None) -> Array:
+        """What the last stage gives for each row, numbers standardised as the network has them."""
+        table, session = self._table(x), self.session()
+        rows = encoding.inputs(self._document, table)
+        starts = range(0, max(len(rows), 1), ROWS_PER_PASS)
+        return np.concatenate([session.predict(rows[first : first + ROWS_PER_PASS]) for first in starts])
 
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:
         """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
@@ -268,12 +275,6 @@ class Model:
     def _rows(self, table: Table) -> Rows:
         shape = self.network.output_shape
         return Rows(encoding.inputs(self._document, table), encoding.targets(self._document, table, shape))
-
-    def _outputs(self, x: Any) -> Array:
-        table, session = self._table(x), self.session()
-        rows = encoding.inputs(self._document, table)
-        starts = range(0, max(len(rows), 1), ROWS_PER_PASS)
-        return np.concatenate([session.predict(rows[first : first + ROWS_PER_PASS]) for first in starts])
 
     def _current(self) -> State:
         if self._state is None:

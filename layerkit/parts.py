@@ -337,6 +337,11 @@ class Column(Part):
     def width(self) -> int:
         """How many numbers stand for one value."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each of the numbers is called in a file of predictions."""
+        return (self.column,)
+
     @abstractmethod
     def encode(self, values: Sequence[Any]) -> Array:
         """A NumPy array (rows, width). Raises CellError at the first value that doesn't fit."""

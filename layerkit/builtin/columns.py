@@ -115,6 +115,12 @@ class Category(Column):
     def width(self) -> int:
         return len(self.categories or ()) if self.encoding in (None, "one_hot") else 1
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        categories = self.categories or ()
+        shown = {"one_hot": categories, "binary": categories[1:2]}.get(self.encoding or "one_hot")
+        return (self.column,) if shown is None else tuple(f"{self.column}={category}" for category in shown)
+
     def encode(self, values: Sequence[Any]) -> Array:
         places = {category: place for place, category in enumerate(self.categories or ())}
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +52,15 @@ def notices_on_stderr() -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
-    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
@@ -64,13 +73,6 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
 def number(value: float) -> str:
     """A figure with as many digits as a reader can check by hand."""
     return f"{value:.10g}"
-
-
-def array_text(array: Any, digits: str = ".10g") -> str:
-    """An array as JSON would write it, rounded."""
-    if getattr(array, "ndim", 0):
-        return f"[{', '.join(array_text(item, digits) for item in array)}]"
-    return f"{array:{digits}}"
 
 
 def plural(count: int, noun: str) -> str:

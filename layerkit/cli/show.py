@@ -19,7 +19,6 @@ def command(model: Path, weights: bool, form: str) -> None:
     """Stages of MODEL, their shapes and parameter counts, what is trained, and how far."""
     notices_on_stderr()
     from layerkit import registry
-    from layerkit.explain import plain
     from layerkit.opening import open_model
 
     opened = open_model(model)
@@ -51,7 +50,7 @@ def command(model: Path, weights: bool, form: str) -> None:
             "loss": last_loss,
         }
         if weights:
-            result["weights"] = {name: plain(array) for name, array in opened.parameters.items()}
+            result["weights"] = {name: array.tolist() for name, array in opened.parameters.items()}
         print_json(result)
         return
     click.echo(f"{document.name or model.stem}: {document.description or ''}".rstrip(": "))

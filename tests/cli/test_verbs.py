@@ -159,7 +159,7 @@ def test_predict_writes_a_file(suffix: str, iris: Path, cli: Callable[..., Any])
     assert (ran.code, ran.out) == (0, "")
     if suffix == "csv":
         rows = list(csv.DictReader(path.open()))
-        assert rows[0].keys() == {"species", "output_0", "output_1", "output_2"}
+        assert rows[0].keys() == {"species", "species=setosa", "species=versicolor", "species=virginica"}
         assert len(rows) == 150
     elif suffix == "jsonl":
         assert len([json.loads(line) for line in path.read_text().splitlines()]) == 150

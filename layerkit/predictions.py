@@ -1,0 +1,78 @@
+"""Predictions as people and programs want them: labels, probabilities, and a file of either."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit.data.encoding import decoded, in_units
+from layerkit.document import Document
+from layerkit.errors import DataError
+from layerkit.ops import Array
+
+SUFFIXES = (".csv", ".json", ".jsonl", ".npz")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of some rows: its outputs, in their own units, and the category of each row."""
+
+    outputs: Array
+    classes: Mapping[str, Sequence[str]]
+    """The category of each row, for each output column that has categories."""
+    names: Sequence[str]
+    """What each output is called."""
+
+    @property
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """Categories and outputs as the columns of one table."""
+        flat = self.outputs.reshape(len(self.outputs), -1) if len(self.outputs) else self.outputs
+        return {**self.classes, **dict(zip(self.names, flat.T.tolist()))}
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"predictions": …}`, with `"labels"` where an output is a category."""
+        labels: list[Any] = [dict(zip(self.classes, row)) for row in zip(*self.classes.values())]
+        if len(self.classes) == 1:
+            labels = list(*self.classes.values())
+        return {"predictions": self.outputs.tolist()} | ({"labels": labels} if self.classes else {})
+
+    def to_bytes(self, path: Path) -> bytes:
+        """The content of a file of this suffix; see `check_suffix`."""
+        columns = self.columns
+        match path.suffix:
+            case ".csv":
+                text = io.StringIO()
+                writer = csv.writer(text, lineterminator="\n")
+                writer.writerow(columns)
+                writer.writerows(zip(*columns.values()))
+                return text.getvalue().encode()
+            case ".jsonl":
+                rows = (dict(zip(columns, row)) for row in zip(*columns.values()))
+                return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+            case ".npz":
+                content = io.BytesIO()
+                np.savez(content, predictions=self.outputs)
+                return content.getvalue()
+        return json.dumps(self.to_json(), ensure_ascii=False).encode()
+
+
+def predictions(document: Document, outputs: Array) -> Predictions:
+    """From what the last stage gave, by the document's output columns if it has any."""
+    values = decoded(document, outputs)
+    classes = {each.column: values[each.column] for each in document.output or () if each.classes}
+    count = outputs[0].size if len(outputs) else 0
+    names = [name for each in document.output or () for name in each.names] or [f"output {i}" for i in range(count)]
+    return Predictions(in_units(document, outputs), classes, names)
+
+
+def check_suffix(path: Path) -> None:
+    """Raise DataError, before anything is computed, unless a file of this suffix can be written."""
+    if path.suffix not in SUFFIXES:
+        raise DataError(f"predictions are written to {', '.join(SUFFIXES)}", str(path))
