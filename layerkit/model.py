@@ -73,7 +73,9 @@ class Model:
         self._document, self._network = document, None
         zeros = _zero_slots(document, self.network, saved.parameters)
         slots = {slot: saved.slots.get(slot) or own for slot, own in zeros.items()}
-        self._state = State(saved.parameters, slots, saved.step)
+        # in the stages' order, which the file doesn't keep
+        parameters = {name: saved.parameters[name] for name in self.network.parameters}
+        self._state = State(parameters, slots, saved.step)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state.get("unfinished_epoch", (0.0, 0.0)))
 

@@ -77,7 +77,8 @@ def _own(model: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """A model's own schema, what it refers to put among the definitions."""
     schema = model.model_json_schema()
     for name, inner in schema.pop("$defs", {}).items():
-        definitions[name] = _linked(inner)
+        # a part may hold entries, as a residual block does: they are written as the document's own
+        definitions[name] = _reference("entry") if name == Entry.__name__ else _linked(inner)
     return _linked(schema)  # type: ignore[no-any-return]
 
 
