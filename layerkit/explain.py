@@ -10,7 +10,7 @@ import numpy as np
 
 from layerkit import registry
 from layerkit.engines.session import State
-from layerkit.network import Network
+from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
@@ -75,7 +75,8 @@ def explain(
         loss = None
         if t is not None and network.loss is not None:
             loss = float(np.mean(network.losses(arrays, t)))
-            dy, last = network.loss_gradient(arrays, t)
+            weights = equal_weights(len(x), np, network.dtype)
+            dy, last = network.loss_gradient(arrays, t, weights)
             upstream, found = network.backward(params, arrays, dy, contexts, last, 0)
             upstream[-1] = network.loss.gradient(arrays[-1], t) / len(t)
             gradients = {

@@ -113,8 +113,6 @@ class Network:
         arrays = [x]
         for stage, own, context in zip(self.stages, params, contexts, strict=True):
             y = stage.layer.forward(own, x, context)
-            if y.shape[1:] != stage.output_shape:
-                raise _broken(stage, f"gives {list(y.shape[1:])} a row where it says {list(stage.output_shape)}")
             arrays.append(y)
             x = y
         return arrays
@@ -147,29 +145,34 @@ class Network:
                 gradients[i - 1] = stage.layer.gradients(params[i - 1], x, y, dy, context.again())
             if i > down_to:
                 dy = stage.layer.backward(params[i - 1], x, y, dy, context.again())
-                if dy.shape != x.shape:
-                    raise _broken(stage, f"sends back {list(dy.shape)} for an input of {list(x.shape)}")
         if down_to == 0:
             upstream[0] = dy
         return upstream, gradients
 
-    def loss_gradient(self, arrays: Sequence[Array], t: Array) -> tuple[Array, int]:
-        """dL/d(arrays[i]) and this i, L being the mean of the rows' losses.
+    def loss_gradient(self, arrays: Sequence[Array], t: Array, weights: Array) -> tuple[Array, int]:
+        """dL/d(arrays[i]) and this i, L being the sum of the rows' losses by their weights.
 
         i is the output; or the pre-activation, where the last stage is the loss's link and is passed in one step.
         """
-        loss, rows = self._needed_loss(), max(t.shape[0], 1)
+        loss, y = self._needed_loss(), arrays[-1]
+        weights = weights.__array_namespace__().reshape(weights, (-1,) + (1,) * (y.ndim - 1))
         if self.linked:
-            return loss.linked_gradient(arrays[-1], t) / rows, len(arrays) - 2
-        return loss.gradient(arrays[-1], t) / rows, len(arrays) - 1
+            return loss.linked_gradient(y, t) * weights, len(arrays) - 2
+        return loss.gradient(y, t) * weights, len(arrays) - 1
 
-    def passes(self, params: Sequence[Params], x: Array, t: Array, seed: int, step: Any) -> Passes:
-        """One forward and one backward pass of a training step over a batch."""
+    def passes(
+        self, params: Sequence[Params], x: Array, t: Array, seed: int, step: Any, weights: Array | None = None
+    ) -> Passes:
+        """One forward and one backward pass of a training step over a batch.
+
+        The loss is the sum of the rows' losses by `weights`, of shape (rows,); their mean where none are given.
+        """
         xp = x.__array_namespace__()
+        weights = equal_weights(x.shape[0], xp, getattr(xp, self.dtype)) if weights is None else weights
         contexts = self.contexts(xp, seed, step)
         arrays = self.forward(params, x, contexts)
-        loss = xp.sum(self.losses(arrays, t)) / max(x.shape[0], 1)
-        dy, last = self.loss_gradient(arrays, t)
+        loss = xp.vecdot(self.losses(arrays, t), weights)
+        dy, last = self.loss_gradient(arrays, t, weights)
         _, gradients = self.backward(params, arrays, dy, contexts, last, self.first_trained + 1)
         return Passes(loss, gradients, [context.updates for context in contexts])
 
@@ -186,6 +189,11 @@ class Network:
         if self.loss is None:
             raise DocumentError('the document has no "loss", so there is nothing to measure or to train', "loss")
         return self.loss
+
+
+def equal_weights(rows: int, xp: Any, dtype: Any) -> Array:
+    """The weights that make a sum a mean: 1 / rows each."""
+    return xp.full((rows,), 1.0 / max(rows, 1), dtype=dtype)
 
 
 def build(
@@ -261,7 +269,3 @@ def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
     largest = max(parameters + row, key=lambda counted: counted[0])
     itemsize = {"float32": 4, "float64": 8}[dtype]
     check_fits(numbers * itemsize, f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)
-
-
-def _broken(stage: Stage, how: str) -> PartError:
-    return PartError(f"{type(stage.layer).__name__} breaks its contract: it {how}", stage.name)

@@ -10,7 +10,7 @@ import numpy as np
 from layerkit.data.batches import Rows
 from layerkit.engines.session import Session, State
 from layerkit.errors import PartError, TrainingError
-from layerkit.network import Network
+from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Context, Engine, Optimizer
 from layerkit.rehearsal import rehearse
@@ -32,6 +32,7 @@ class NumPySession(Session):
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         self._vector = _flat(self._shapes, state.parameters, network.dtype)
         self._gradient = np.zeros_like(self._vector)
+        self._weights: dict[int, Array] = {}
         slots = optimizer.slots if optimizer else ()
         self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
@@ -69,7 +70,10 @@ class NumPySession(Session):
     def _take_step(self, batch: Rows) -> float:
         assert self._optimizer is not None
         step = self._step + 1
-        passes = self._network.passes(self._params, batch.x, batch.t, self._seed, step)
+        rows = len(batch.x)
+        if rows not in self._weights:
+            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
+        passes = self._network.passes(self._params, batch.x, batch.t, self._seed, step, self._weights[rows])
         loss = float(passes.loss)
         if not isfinite(loss):
             raise self._diverged(batch, step)
