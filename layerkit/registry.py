@@ -23,6 +23,7 @@ GROUPS = {
     "engine": "layerkit.engines",
 }
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME_RULE = "a name is lower-case letters, digits and underscores, and starts with a letter"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -71,8 +72,7 @@ def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = N
         raise PartError(_unknown(" or ".join(kinds), reference, of_kind, (origin or {}).get(reference)))
     if not NAME.fullmatch(name):
         raise PartError(
-            f'{claims[0].distribution} registers the {claims[0].kind} "{name}", which is not a name: '
-            "a name is lower-case letters, digits and underscores, and starts with a letter"
+            f'{claims[0].distribution} registers the {claims[0].kind} "{name}", which is not a name: {NAME_RULE}'
         )
     built_in = [part for part in claims if part.distribution == "layerkit"]
     if len(claims) > 1 and not built_in:

@@ -18,6 +18,8 @@ VERBS = {
     "show": "Stages, shapes, parameters, and how far it is trained.",
     "check": "Find every fault in a document, its data and its saved file.",
     "plugins": "List every installed part.",
+    "check-plugin": "Run the conformance checks of an installed part.",
+    "new-plugin": "Write a package with a part of your own.",
     "schema": "Print the JSON Schema of a document, for an editor.",
 }
 

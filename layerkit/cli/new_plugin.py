@@ -1,0 +1,26 @@
+"""layerkit new-plugin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("new-plugin")
+@click.argument("kind")
+@click.argument("name")
+@click.option("--into", type=click.Path(path_type=Path), default=".", metavar="DIR", help="The folder to write it in.")
+def command(kind: str, name: str, into: Path) -> None:
+    """Write a package with the part NAME of a KIND: layer, activation, loss, optimizer, initializer, metric, column,
+    reader or engine.
+
+    It holds a worked example, its conformance test, and a model document that uses it; all of it passes at once.
+    """
+    from layerkit.scaffold import write_package
+
+    files = write_package(kind, name, into)
+    folder = files[0].parent
+    for file in files:
+        click.echo(file)
+    click.echo(f'\ncd {folder}\npip install -e ".[test]"\npytest\nlayerkit train models/{name}.json')

@@ -1,0 +1,87 @@
+"""A check: a function over a subject that raises CheckFailed, with what was found and what was due."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+class CheckFailed(AssertionError):  # noqa: N818
+    """A part breaks its contract. `shown` is printed under the message: the input, what was found, what was due."""
+
+    def __init__(self, message: str, **shown: Any) -> None:
+        self.shown = shown
+        lines = (f"  {name.replace('_', ' '):6} {_text(value)}" for name, value in shown.items())
+        super().__init__("\n".join([message, *lines]))
+
+
+class CheckSkipped(Exception):  # noqa: N818
+    """A check can't be made here, and why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that every part of a kind keeps. It runs only where the checks named in `after` passed."""
+
+    name: str
+    about: str
+    run: Callable[[Any], None]
+    after: tuple[str, ...]
+
+
+def check(*after: str) -> Callable[[Callable[[Any], None]], Check]:
+    """Make a Check of a function: its name is the check's, its docstring says what is checked."""
+
+    def made(function: Callable[[Any], None]) -> Check:
+        return Check(function.__name__, inspect.getdoc(function) or "", function, after)
+
+    return made
+
+
+@contextmanager
+def calling(what: str, **given: Any) -> Iterator[None]:
+    """Turn whatever a part raises inside into a CheckFailed that says where."""
+    try:
+        yield
+    except (CheckFailed, CheckSkipped):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{place.filename}:{place.lineno}, in {place.name}"
+        raise CheckFailed(f"{what} raises {type(error).__name__}: {error} ({where})", **given) from error
+
+
+@contextmanager
+def recorded_warnings() -> Iterator[list[str]]:
+    """What was warned of inside. A number that underflows to zero is no fault."""
+    messages: list[str] = []
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"):
+        warnings.simplefilter("always")
+        yield messages
+    messages.extend(str(warning.message) for warning in caught)
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Warnings don't count inside: `extremes` looks at them."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _text(value: Any) -> str:
+    """A value for a reader: the corners of a large array, and no line longer than a screen."""
+    if isinstance(value, dict):
+        return "; ".join(f"{name} = {_text(inner)}" for name, inner in value.items())
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        array = np.asarray(value)
+        text = np.array2string(array, threshold=20, edgeitems=2, separator=", ", max_line_width=100)
+        return f"{text} ({array.dtype} {list(array.shape)})".replace("\n", "\n         ")
+    return value if isinstance(value, str) else repr(value)

@@ -1,0 +1,124 @@
+"""The checks of an engine: it does what the NumPy engine does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layerkit.builtin.dense import Dense
+from layerkit.builtin.losses import HalfSquaredError
+from layerkit.builtin.optimizers import Adam
+from layerkit.builtin.sigmoid import Sigmoid
+from layerkit.data.batches import Rows
+from layerkit.document import Entry
+from layerkit.engines.numpy import NumPy
+from layerkit.engines.session import State
+from layerkit.errors import TrainingError
+from layerkit.network import build
+from layerkit.ops import Array
+from layerkit.parts import Engine
+from layerkit.testing.arrays import expect_close, fresh, normal
+from layerkit.testing.check import CheckFailed, calling, check
+from layerkit.testing.documents import json, schema
+from layerkit.testing.suite import Options
+
+STEPS = 3
+
+
+class Subject:
+    """An engine, and a small network with a frozen stage."""
+
+    def __init__(self, part: Engine, options: Options) -> None:
+        self.part = part
+        layers = [
+            Entry(layer=Dense(units=4), activation=Sigmoid()),
+            Entry(layer=Dense(units=4), trainable=False),
+            Entry(layer=Dense(units=2)),
+        ]
+        self.network = build(layers, (3,), "float64", HalfSquaredError(), 2)
+        self.rows = Rows(normal((6, 3), 1), normal((6, 2), 2))
+
+    def session(self, engine: Engine | None = None, state: State | None = None) -> Any:
+        """A session from this state, or from the beginning."""
+        optimizer, parameters = Adam(learning_rate=0.05), self.network.initial(0, np)
+        slots = {slot: {name: np.zeros_like(parameters[name]) for name in self.network.trained} for slot in ("m", "v")}
+        with calling("session"):
+            return (engine or self.part).session(self.network, optimizer, state or State(parameters, slots, 0), 0)
+
+    def batches(self, first: int, count: int) -> list[Rows]:
+        """Batches of two rows, each with its own."""
+        return [self.rows.at(slice(2 * (i % 3), 2 * (i % 3) + 2)) for i in range(first, first + count)]
+
+
+@check()
+def prediction(subject: Subject) -> None:
+    """predict and losses give what NumPy gives, and nothing for no rows."""
+    found, due = subject.session(), subject.session(NumPy())
+    with calling("predict"):
+        expect_close("the output differs from NumPy's", found.predict(subject.rows.x), due.predict(subject.rows.x), 0)
+        expect_close("the output of no rows differs", found.predict(subject.rows.x[:0]), np.zeros((0, 2)), 0)
+    with calling("losses"):
+        for name, one, other in zip(("output", "loss"), found.losses(subject.rows), due.losses(subject.rows)):
+            expect_close(f"the {name} of each row differs from NumPy's", one, other, subject.rows.x)
+
+
+@check("prediction")
+def training(subject: Subject) -> None:
+    """Steps give the losses, parameters and slots that they give on NumPy; a frozen parameter stays."""
+    found, due = subject.session(), subject.session(NumPy())
+    batches = subject.batches(0, STEPS)
+    with calling("train"):
+        losses = found.train(batches)
+    expect_close(
+        "the losses differ from NumPy's", np.asarray(losses), np.asarray(due.train(batches)), "3 batches", 1e-7
+    )
+    _expect_same_state(found.state, due.state, "differs from NumPy's")
+
+
+@check("training")
+def continuation(subject: Subject) -> None:
+    """A session from the state of another goes on as that one does, and the state is a copy."""
+    one = subject.session()
+    one.train(subject.batches(0, 1))
+    state = one.state
+    kept = fresh(state.parameters)
+    one.train(subject.batches(1, 2))
+    for name, array in state.parameters.items():
+        expect_close(f"{name} of a state that was taken changes with later steps", array, kept[name], "")
+    other = subject.session(state=state)
+    other.train(subject.batches(1, 2))
+    _expect_same_state(other.state, one.state, "differs after going on from a state")
+
+
+@check("training")
+def divergence(subject: Subject) -> None:
+    """A batch whose loss isn't finite raises TrainingError, and the state stays at the step before."""
+    session = subject.session()
+    session.train(subject.batches(0, 1))
+    before = session.state
+    batch = subject.rows.at(slice(0, 2))
+    batch = Rows(batch.x, np.full_like(batch.t, np.inf))
+    try:
+        session.train([batch])
+    except TrainingError:
+        _expect_same_state(session.state, before, "changes by a step that fails")
+        return
+    raise CheckFailed("a loss that is not finite goes unnoticed", due="TrainingError")
+
+
+def _expect_same_state(found: State, due: State, how: str) -> None:
+    if found.step != due.step:
+        raise CheckFailed(f"the number of steps {how}", found=found.step, due=due.step)
+    arrays: list[tuple[str, Any, Array]] = [
+        (name, found.parameters.get(name), array) for name, array in due.parameters.items()
+    ]
+    for slot, own in due.slots.items():
+        arrays += [(f"{slot} of {name}", found.slots.get(slot, {}).get(name), array) for name, array in own.items()]
+    for name, array, expected in arrays:
+        if array is None:
+            raise CheckFailed(f"the state lacks {name}")
+        expect_close(f"{name} {how}", array, expected, f"{due.step} steps", 1e-7)
+
+
+CHECKS = (json, schema, prediction, training, continuation, divergence)

@@ -1,0 +1,89 @@
+"""A part computes on every array API namespace: the strictest one, and JAX under jit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from layerkit.testing.arrays import expect_close, on
+from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
+
+_READS = ("__bool__", "__float__", "__int__", "__index__", "__complex__")
+
+
+@check("shape", "arguments", "purity", "dtype")
+def array_api_strict(subject: Any) -> None:
+    """It takes the arrays of array-api-strict, which has what the standard has and no more, and gives the same."""
+    xp = _strict()
+    given = subject.given()
+    due = subject.compute(given)
+    with calling("on array-api-strict (the standard's functions are in x.__array_namespace__()), it", input=given):
+        found = subject.compute(on(xp, given), xp)
+    for name, array in found.items():
+        if not hasattr(array, "__array_namespace__") or array.__array_namespace__() is not xp:
+            raise CheckFailed(f"on array-api-strict, {name} is a {type(array).__module__} array", input=given)
+        expect_close(f"on array-api-strict, {name} differs from NumPy's", array, due[name], given)
+
+
+@check("array_api_strict")
+def branches(subject: Any) -> None:
+    """No Python branch depends on an array's values, and no shape does: neither can be compiled."""
+    xp = _strict()
+    given = on(xp, subject.given())
+    with calling("without a look at an array's values, it", input=subject.given()), _values_hidden(xp):
+        subject.compute(given, xp)
+
+
+@check("branches")
+def jax(subject: Any) -> None:
+    """Under jax.jit it gives what it gives on NumPy."""
+    if find_spec("jax") is None:
+        raise CheckSkipped("jax is not installed")
+    library: Any = import_module("jax")
+
+    given = subject.given()
+    due = subject.compute(given)
+    with library.enable_x64(True), calling("under jax.jit, it", input=given):
+        compiled = library.jit(lambda arrays: subject.compute(arrays, library.numpy))
+        found = {name: np.asarray(array) for name, array in compiled(on(library.numpy, given)).items()}
+    for name, array in found.items():
+        expect_close(f"under jax.jit, {name} differs from NumPy's", array, due[name], given)
+
+
+def _strict() -> Any:
+    if find_spec("array_api_strict") is None:
+        raise CheckSkipped("array-api-strict is not installed")
+    return import_module("array_api_strict")
+
+
+@contextmanager
+def _values_hidden(xp: Any) -> Iterator[None]:
+    """Within, only array-api-strict itself may turn an array into a Python number."""
+    kind = type(xp.asarray(0.0))
+
+    def hidden(read: str) -> Any:
+        original = getattr(kind, read)
+
+        def reads(array: Any) -> Any:
+            if sys._getframe(1).f_globals.get("__name__", "").startswith("array_api_strict"):
+                return original(array)
+            raise TypeError(f"{read.strip('_')}() of an array: a part never branches on values, use xp.where")
+
+        return patch.object(kind, read, reads)
+
+    with xp.ArrayAPIStrictFlags(boolean_indexing=False, data_dependent_shapes=False):
+        patches = [hidden(read) for read in _READS if hasattr(kind, read)]
+        try:
+            for each in patches:
+                each.start()
+            yield
+        finally:
+            for each in patches:
+                each.stop()

@@ -1,0 +1,63 @@
+"""The kit finds each wrong part by the one check that is meant for it, and nothing in the right ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import wrong_activations
+import wrong_layers
+import wrong_others
+
+from layerkit import Part
+from layerkit.testing import run_checks
+
+
+def failures(part: Part, example: Path | None = None) -> dict[str, str]:
+    """The failed checks and their messages."""
+    results = run_checks(part, example=example)
+    return {result.name: result.message for result in results if result.outcome == "failed"}
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    path = tmp_path / "example.csv"
+    path.write_text("a,b\n1,x\n2,y\n3,z\n", encoding="utf-8")
+    return path
+
+
+WRONG_LAYERS = wrong_activations.WRONG + wrong_layers.WRONG
+
+
+@pytest.mark.parametrize(("part", "check", "words"), WRONG_LAYERS, ids=[each[0].__name__ for each in WRONG_LAYERS])
+def test_each_wrong_layer_fails_the_check_meant_for_it(part: type[Part], check: str, words: str) -> None:
+    found = failures(part())
+    assert list(found) == [check], found
+    assert words in found[check]
+
+
+@pytest.mark.parametrize("case", wrong_others.WRONG, ids=lambda case: type(case[0]).__name__)
+def test_each_wrong_part_of_another_kind_fails_the_check_meant_for_it(
+    case: tuple[Part, str, str], example: Path
+) -> None:
+    part, check, words = case
+    found = failures(part, example)
+    assert list(found) == [check], found
+    assert words in found[check]
+
+
+@pytest.mark.parametrize("part", [wrong_activations.Tanh, *wrong_layers.RIGHT])
+def test_the_right_parts_that_they_are_made_from_pass(part: type[Part]) -> None:
+    assert failures(part()) == {}
+
+
+def test_a_failure_shows_the_part_the_input_what_was_found_and_what_was_due() -> None:
+    message = failures(wrong_activations.WrongFactor())["gradient_of_x"]
+    for word in ("part   WrongFactor()", "input  [[", "found  ", "due    "):
+        assert word in message
+
+
+def test_checks_that_build_on_a_failed_one_are_skipped_by_its_name() -> None:
+    results = {result.name: result for result in run_checks(wrong_activations.WrongFactor())}
+    assert results["gradient_chained"].outcome == "skipped"
+    assert "gradient_of_x" in results["gradient_chained"].message

@@ -1,0 +1,241 @@
+"""Layers that are wrong in one way each, and the check that is meant for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from layerkit import Array, Context, GlorotUniform, Layer, Parameter, Params, Shape, Zeros
+
+
+def _over(x: Array, axes: int) -> Array:
+    """The sum over the first axes."""
+    return x.__array_namespace__().sum(x, axis=tuple(range(axes)))
+
+
+class Affine(Layer):
+    """y = x · scale + shift; right itself."""
+
+    def parameters(self, input_shape: Shape) -> Mapping[str, Parameter]:
+        shape = (input_shape[-1],)
+        return {"scale": Parameter(shape, Zeros()), "shift": Parameter(shape, Zeros())}
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x * params["scale"] + params["shift"]
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy * params["scale"]
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return {"scale": _over(dy * x, x.ndim - 1), "shift": _over(dy, x.ndim - 1)}
+
+
+class Averages(Affine):
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return {"scale": _over(dy * x, x.ndim - 1) / x.shape[0], "shift": _over(dy, x.ndim - 1)}
+
+
+class FirstOfThirdAxis(Affine):
+    """Right for vectors; of a matrix it sees the first row alone."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        while dy.ndim > 2:
+            x, dy = x[:, 0, ...], dy[:, 0, ...]
+        return {"scale": _over(dy * x, 1), "shift": _over(dy, 1)}
+
+
+class Forgets(Affine):
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return {"scale": _over(dy * x, x.ndim - 1)}
+
+
+class OtherName(Affine):
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return {"scale": _over(dy * x, x.ndim - 1), "shift": _over(dy, x.ndim - 1), "bias": _over(dy, x.ndim - 1)}
+
+
+class KeepsAxes(Affine):
+    """Its gradient is not of the parameter's shape."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return {"scale": _over(dy * x, x.ndim - 1)[None, :], "shift": _over(dy, x.ndim - 1)}
+
+
+class ShapeLie(Affine):
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape[:-1], 2 * input_shape[-1])
+
+
+class BackwardIsOff(Affine):
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy
+
+
+class ConstantParameter(Affine):
+    """Changes what it trains in place."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        params["shift"][...] = params["shift"] * 1.0
+        return x * params["scale"] + params["shift"]
+
+
+class Noise(Layer):
+    """x · u, u drawn in training; right itself."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x * context.uniform(x.shape) if context.training else x
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy * context.uniform(x.shape) if context.training else dy
+
+
+class OtherNoise(Noise):
+    """Draws once more on the way back."""
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        context.uniform(x.shape)
+        return dy * context.uniform(x.shape)
+
+
+class AlwaysNoise(Noise):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x * context.uniform(x.shape)
+
+
+class Running(Layer):
+    """x minus a running mean, which training updates; right itself."""
+
+    def parameters(self, input_shape: Shape) -> Mapping[str, Parameter]:
+        return {"mean": Parameter(input_shape, Zeros(), trainable=False)}
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        if context.training:
+            context.update("mean", 0.9 * params["mean"] + 0.1 * x.__array_namespace__().mean(x, axis=0))
+        return x - params["mean"]
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy
+
+
+class UpdatesInEvaluation(Running):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        context.update("mean", 0.9 * params["mean"])
+        return x - params["mean"]
+
+
+class UpdatesAnother(Running):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        if context.training:
+            context.update("average", 0.9 * params["mean"])
+        return x - params["mean"]
+
+
+class UpdatesOtherShape(Running):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        if context.training:
+            context.update("mean", 0.9 * params["mean"][:1])
+        return x - params["mean"]
+
+
+class Lookup(Layer):
+    """A row of the kernel for each index; right itself."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        return (*input_shape, 3)
+
+    def parameters(self, input_shape: Shape) -> Mapping[str, Parameter]:
+        return {"kernel": Parameter((4, 3), GlorotUniform())}
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        xp = x.__array_namespace__()
+        return xp.reshape(xp.take(params["kernel"], xp.reshape(x, (-1,)), axis=0), (*x.shape, 3))
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return x.__array_namespace__().sum(dy, axis=-1) * 0.0
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        xp = x.__array_namespace__()
+        chosen = xp.astype(xp.reshape(x, (-1, 1)) == xp.arange(4, dtype=x.dtype), dy.dtype)
+        return {"kernel": chosen.T @ xp.reshape(dy, (-1, 3))}
+
+
+class LastIndexWins(Lookup):
+    """Sets where it should add: wrong where an index comes twice."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        xp = x.__array_namespace__()
+        index, rows = xp.reshape(x, (-1,)), xp.reshape(dy, (-1, 3))
+        places = xp.arange(index.shape[0])[:, None]
+        chosen = xp.where(index[:, None] == xp.arange(4, dtype=x.dtype), places, -1)
+        last = xp.astype((places == xp.max(chosen, axis=0)) & (chosen >= 0), dy.dtype)
+        return {"kernel": last.T @ rows}
+
+
+class FlattensBadly(Layer):
+    """-1 stands for no number where there are no rows."""
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        size = 1
+        for length in input_shape:
+            size *= length
+        return (size,)
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x.__array_namespace__().reshape(x, (x.shape[0], -1))
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return x.__array_namespace__().reshape(dy, x.shape)
+
+
+class Unstable(Layer):
+    """x / √(Σ x²): nothing over nothing at 0."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x / self._norm(x)
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        xp = x.__array_namespace__()
+        return (dy - y * xp.sum(dy * y, axis=-1, keepdims=True)) / self._norm(x)
+
+    def _norm(self, x: Array) -> Array:
+        xp = x.__array_namespace__()
+        return xp.sqrt(xp.sum(x * x, axis=-1, keepdims=True))
+
+
+class NotDifferentiated(Layer):
+    """Standardises each row, and takes mean and deviation for constants on the way back."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return (x - self._mean(x)) / self._deviation(x)
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy / self._deviation(x)
+
+    def _mean(self, x: Array) -> Array:
+        return x.__array_namespace__().mean(x, axis=-1, keepdims=True)
+
+    def _deviation(self, x: Array) -> Any:
+        xp = x.__array_namespace__()
+        return xp.sqrt(self._mean((x - self._mean(x)) ** 2) + 1e-5)
+
+
+RIGHT: list[type[Layer]] = [Affine, Noise, Running, Lookup]
+WRONG: list[tuple[type[Layer], str, str]] = [
+    (Averages, "gradient_of_parameters", "summed over the rows, not averaged"),
+    (FirstOfThirdAxis, "gradient_batched", "not the slope"),
+    (Forgets, "parameters", "other parameters than those trained"),
+    (OtherName, "parameters", "other parameters than those trained"),
+    (KeepsAxes, "parameters", "another shape"),
+    (ShapeLie, "shape", "y has another shape"),
+    (BackwardIsOff, "gradient_of_x", "not the slope"),
+    (ConstantParameter, "arguments", "read-only"),
+    (OtherNoise, "gradient_of_x", "not the slope"),
+    (AlwaysNoise, "evaluation", "ask context.training first"),
+    (UpdatesInEvaluation, "evaluation", "evaluation updates"),
+    (UpdatesAnother, "parameters", "a declared parameter that isn't trained"),
+    (UpdatesOtherShape, "parameters", "the update of mean"),
+    (LastIndexWins, "gradient_of_parameters", "not the slope"),
+    (FlattensBadly, "empty_batch", "cannot reshape"),
+    (Unstable, "zeros", "not finite"),
+    (NotDifferentiated, "gradient_of_x", "not the slope"),
+]
