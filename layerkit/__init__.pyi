@@ -19,6 +19,8 @@ from layerkit.builtin.optimizers import Adam as Adam
 from layerkit.builtin.relu import ReLU as ReLU
 from layerkit.builtin.sigmoid import Sigmoid as Sigmoid
 from layerkit.builtin.softmax import Softmax as Softmax
+from layerkit.context import Context as Context
+from layerkit.context import Step as Step
 from layerkit.data.csv import CSV as CSV
 from layerkit.data.jsonl import JSONLines as JSONLines
 from layerkit.data.npz import NPZ as NPZ
@@ -43,9 +45,9 @@ from layerkit.network import Network as Network
 from layerkit.network import Stage as Stage
 from layerkit.opening import load as load
 from layerkit.ops import Array as Array
+from layerkit.part import Part as Part
 from layerkit.parts import Activation as Activation
 from layerkit.parts import Column as Column
-from layerkit.parts import Context as Context
 from layerkit.parts import Engine as Engine
 from layerkit.parts import Initializer as Initializer
 from layerkit.parts import Layer as Layer
@@ -54,7 +56,6 @@ from layerkit.parts import Metric as Metric
 from layerkit.parts import Optimizer as Optimizer
 from layerkit.parts import Parameter as Parameter
 from layerkit.parts import Params as Params
-from layerkit.parts import Part as Part
 from layerkit.parts import Reader as Reader
 from layerkit.parts import Shape as Shape
 from layerkit.parts import Table as Table

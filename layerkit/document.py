@@ -24,7 +24,8 @@ from pydantic_core import core_schema
 from layerkit import files, jsontext
 from layerkit.declared import Declared, faults_of, path_of, refuse
 from layerkit.errors import DocumentError, Fault
-from layerkit.parts import Activation, Column, Dtype, Engine, Layer, Loss, Metric, Optimizer, Part, part_to_json
+from layerkit.part import Part, part_to_json
+from layerkit.parts import Activation, Column, Dtype, Engine, Layer, Loss, Metric, Optimizer
 
 FORMAT = 1
 LARGEST = 64 * 2**20

@@ -20,7 +20,8 @@ from layerkit.engines.session import Session, State
 from layerkit.errors import DataError, DocumentError, PartError
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.parts import Engine, Part, Table, find_class, unnamed
+from layerkit.part import Part, find_class, unnamed
+from layerkit.parts import Engine, Table
 from layerkit.training import ROWS_PER_PASS, Figures, History, Progress, Report, Run, figures, train
 
 if TYPE_CHECKING:

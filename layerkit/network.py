@@ -8,10 +8,11 @@ from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
 
+from layerkit.context import Context, Step
 from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
 from layerkit.files import check_fits
 from layerkit.ops import Array
-from layerkit.parts import Context, Dtype, Layer, Loss, Parameter, Params, RandomPlace, Shape
+from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape
 from layerkit.random import Random
 
 
@@ -155,10 +156,10 @@ class Network:
         i is the output; or the pre-activation, where the last stage is the loss's link and is passed in one step.
         """
         loss, y = self._needed_loss(), arrays[-1]
-        weights = weights.__array_namespace__().reshape(weights, (-1,) + (1,) * (y.ndim - 1))
+        of_row = weights[(slice(None), *(None,) * (y.ndim - 1))]
         if self.linked:
-            return loss.linked_gradient(y, t) * weights, len(arrays) - 2
-        return loss.gradient(y, t) * weights, len(arrays) - 1
+            return loss.linked_gradient(y, t) * of_row, len(arrays) - 2
+        return loss.gradient(y, t) * of_row, len(arrays) - 1
 
     def passes(
         self, params: Sequence[Params], x: Array, t: Array, seed: int, step: Any, weights: Array | None = None
@@ -183,7 +184,8 @@ class Network:
     def contexts(self, xp: Any, seed: int, step: Any) -> list[Context]:
         """A training context for each stage."""
         dtype = getattr(xp, self.dtype)
-        return [Context(True, RandomPlace(xp, dtype, seed, step, stage.name)) for stage in self.stages]
+        now = Step(xp, dtype, seed, step)
+        return [Context(True, now, stage.name) for stage in self.stages]
 
     def _needed_loss(self) -> Loss:
         if self.loss is None:

@@ -1,4 +1,4 @@
-"""The abstract kinds of part, and what they are handed. A part is frozen, pure, and knows no engine.
+"""The abstract kinds of part. A part is frozen, pure, and knows no engine.
 
 Every method computes on arrays of any array API namespace: `xp = x.__array_namespace__()` gives the functions.
 A part keeps nothing on itself, changes no argument, and never branches on an array's values.
@@ -7,102 +7,19 @@ A part keeps nothing on itself, changes no argument, and never branches on an ar
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
-
-from layerkit import registry
-from layerkit.declared import Declared, refuse
-from layerkit.errors import PartError
+from layerkit.context import Context
 from layerkit.ops import Array
+from layerkit.part import Part
 from layerkit.random import Random
 
 Shape: TypeAlias = tuple[int, ...]
 Params: TypeAlias = Mapping[str, Array]
-
-
-class Part(Declared):
-    """Something a document can name. Its fields are its JSON; in a document it is `"name"` or `{"type": "name", ...}`.
-
-    A field annotated with an abstract kind (`kernel: Initializer`) takes any installed part of that kind.
-    """
-
-    kind: ClassVar[str]
-    """Set by the abstract kinds alone."""
-    kinds: ClassVar[tuple[str, ...]]
-    """The kinds of name that a field of this abstract kind accepts."""
-    default_type: ClassVar[str | None] = None
-    """The part that an object without a "type" means."""
-    literal_field: ClassVar[tuple[str, str] | None] = None
-    """The part, and its field, that a bare number or array means."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        if "kind" not in cls.__dict__:
-            return super().__get_pydantic_core_schema__(source, handler)
-        return core_schema.with_info_plain_validator_function(
-            cls._look_up, serialization=core_schema.plain_serializer_function_ser_schema(part_to_json)
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"x-layerkit-kind": cls.kind} if "kind" in cls.__dict__ else handler(schema)
-
-    @classmethod
-    def _look_up(cls, value: Any, info: ValidationInfo) -> Part:
-        """The part that a document's value means: one name is looked up, one class is imported."""
-        if isinstance(value, cls):
-            return value
-        reference: Any
-        fields: dict[str, Any]
-        if isinstance(value, str):
-            reference, fields = value, {}
-        elif isinstance(value, dict):
-            reference, fields = value.get("type", cls.default_type), {k: v for k, v in value.items() if k != "type"}
-        elif cls.literal_field and value is not None and not isinstance(value, Part):
-            reference, fields = cls.literal_field[0], {cls.literal_field[1]: value}
-        else:
-            reference, fields = "", {}
-        if not (reference and isinstance(reference, str)):
-            raise refuse(
-                f'{_article(cls.kind)} is a name or an object with a "type", for one of: '
-                + ", ".join(sorted({part.name for part in registry.installed() if part.kind in cls.kinds}))
-            )
-        try:
-            part_class = find_class(cls.kinds, reference, info.context)
-        except PartError as error:
-            raise refuse(str(error)) from None
-        return part_class.model_validate(fields, context=info.context)
-
-
-def find_class(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> type[Part]:
-    """The class of the installed part that a name means; the only part that is imported. Raises PartError."""
-    part = registry.find(kinds, reference, origin)
-    part_class: type[Part] = registry.load(part, KINDS[part.kind])
-    return part_class
-
-
-def part_to_json(part: Part) -> Any:
-    """A part as a document writes it, every field spelled out. Raises PartError for a class nobody registered."""
-    where = registry.part_of(type(part))
-    if where is None:
-        raise PartError(unnamed(part))
-    fields = part.model_dump(mode="json")
-    if part.literal_field == (where.name, *fields):
-        return fields[part.literal_field[1]]
-    return {"type": registry.reference_to(where), **fields} if fields else registry.reference_to(where)
-
-
-def unnamed(part: Part) -> str:
-    """What to say of a part whose class no package registers."""
-    return (
-        f"{type(part).__name__} has no name that a document could use: register it under the entry-point group "
-        f'"{registry.GROUPS[part.kind]}" of a package'
-    )
+Dtype: TypeAlias = Literal["float32", "float64"]
 
 
 @dataclass(frozen=True)
@@ -115,64 +32,6 @@ class Parameter:
     shape: Shape
     initializer: Initializer
     trainable: bool = True
-
-
-class RandomPlace(NamedTuple):
-    """Where random numbers are drawn: they depend on nothing else."""
-
-    xp: Any
-    dtype: Any
-    seed: int
-    step: Array | int
-    stage: str
-
-
-class Context:
-    """What a layer may know of the step it takes part in: whether it trains, random numbers, a place for updates."""
-
-    __slots__ = ("_drawn", "_prefix", "_random", "training", "updates")
-
-    def __init__(
-        self,
-        training: bool,
-        random: RandomPlace | None = None,
-        updates: dict[str, Array] | None = None,
-        prefix: str = "",
-    ) -> None:
-        self.training = training
-        """True in a training step; False in predict and evaluate."""
-        self.updates: dict[str, Array] = {} if updates is None else updates
-        """What was set by `update` so far."""
-        self._random, self._prefix = random, prefix
-        self._drawn: Random | None = None
-
-    def uniform(self, shape: Shape) -> Array:
-        """Numbers in [0, 1): the same in forward and backward of one step, on every engine, in every process."""
-        return self._source().uniform(shape)
-
-    def normal(self, shape: Shape) -> Array:
-        """Standard normal numbers, as repeatable as `uniform`'s."""
-        return self._source().normal(shape)
-
-    def update(self, name: str, value: Array) -> None:
-        """Set the layer's own parameter `name`, one that isn't trained, once this step is done."""
-        self.updates[self._prefix + name] = value
-
-    def within(self, name: str) -> Context:
-        """The context of a layer inside this one, whose parameters are called `name.kernel` and the like here."""
-        random = self._random and self._random._replace(stage=f"{self._random.stage}.{name}")
-        return Context(self.training, random, self.updates, f"{self._prefix}{name}.")
-
-    def again(self) -> Context:
-        """This context as it was before anything was drawn, so that backward draws what forward drew."""
-        return self if self._drawn is None else Context(self.training, self._random, self.updates, self._prefix)
-
-    def _source(self) -> Random:
-        if self._drawn is None:
-            if self._random is None:
-                raise PartError("random numbers are drawn in training alone: ask context.training first")
-            self._drawn = Random(*self._random)
-        return self._drawn
 
 
 class Layer(Part):
@@ -210,6 +69,7 @@ class Activation(Layer):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
         if cls.derivative is Activation.derivative and cls.backward is Activation.backward:
             raise TypeError(f"{cls.__name__} needs derivative(self, x, y), or backward if it isn't elementwise")
 
@@ -386,15 +246,3 @@ class Engine(Part):
     @abstractmethod
     def session(self, network: Any, optimizer: Optimizer | None, state: Any, seed: int) -> Any:
         """A session of the network from this state; see layerkit.engines."""
-
-
-KINDS: dict[str, type[Part]] = {
-    base.kind: base for base in (Layer, Activation, Loss, Optimizer, Initializer, Metric, Column, Reader, Engine)
-}
-"""The abstract class of each kind."""
-
-Dtype: TypeAlias = Literal["float32", "float64"]
-
-
-def _article(kind: str) -> str:
-    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -8,7 +8,7 @@ from typing import Any
 from layerkit import registry
 from layerkit.document import ArrayInput, DataFile, Document, Entry, InlineArrays
 from layerkit.errors import Notice, PartError
-from layerkit.parts import KINDS, Part
+from layerkit.part import KINDS, Part
 
 
 def document_schema() -> dict[str, Any]:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from layerkit.builtin.initializers import GlorotUniform, Zeros
+from layerkit.context import Context
 from layerkit.ops import Array
-from layerkit.parts import Context, Initializer, Layer, Parameter, Params, Shape
+from layerkit.parts import Initializer, Layer, Parameter, Params, Shape
 
 
 class Dense(Layer):
@@ -39,11 +40,7 @@ class Dense(Layer):
 
     def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
         xp = x.__array_namespace__()
-        x, dy = _as_rows(x, xp), _as_rows(dy, xp)
+        if x.ndim > 2:
+            x, dy = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(dy, (-1, self.units))
         kernel = x.T @ dy
         return {"kernel": kernel, "bias": xp.sum(dy, axis=0)} if self.bias else {"kernel": kernel}
-
-
-def _as_rows(x: Array, xp: object) -> Array:
-    """(rows, ..., features) as a matrix (rows · ..., features)."""
-    return x if x.ndim == 2 else xp.reshape(x, (-1, x.shape[-1]))  # type: ignore[attr-defined]

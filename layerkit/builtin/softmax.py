@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from layerkit.context import Context
 from layerkit.ops import Array
-from layerkit.parts import Activation, Context, Params
+from layerkit.parts import Activation, Params
 
 
 class Softmax(Activation):

@@ -39,7 +39,7 @@ def command(
     shape = _parsed(input_shape, list, "--input-shape") if input_shape else None
     cells = _parsed(values, list, "--values") if values else None
     notices_on_stderr()
-    from layerkit.parts import find_class
+    from layerkit.part import find_class
     from layerkit.testing import run_checks
     from layerkit.testing.defaults import default_part
 

@@ -15,7 +15,8 @@ from layerkit.document import DataFile, Document, InlineArrays
 from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.network import Network, build
 from layerkit.ops import Array
-from layerkit.parts import Column, Reader, Shape, Table, find_class
+from layerkit.part import find_class
+from layerkit.parts import Column, Reader, Shape, Table
 
 
 def read_file(path: Path, document: Document, targets: bool = True) -> Table:

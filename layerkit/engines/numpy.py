@@ -7,12 +7,13 @@ from math import isfinite, prod
 
 import numpy as np
 
+from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.session import Session, State
 from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
-from layerkit.parts import Context, Engine, Optimizer
+from layerkit.parts import Engine, Optimizer
 from layerkit.rehearsal import rehearse
 
 

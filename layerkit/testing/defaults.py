@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from layerkit.declared import faults_of
 from layerkit.errors import DocumentError, Fault
-from layerkit.parts import Part
+from layerkit.part import Part
 
 CANDIDATES: tuple[Any, ...] = (3, 2, 1, 0.5, "value", True, [3], [3, 3], ["relu"], "relu", {})
 """Tried in order for a field without a default: sizes, rates, names, lists of sizes, layers within a layer."""

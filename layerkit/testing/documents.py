@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from layerkit import registry
 from layerkit.errors import LayerkitError
-from layerkit.parts import KINDS, Part, part_to_json
+from layerkit.part import KINDS, Part, part_to_json
 from layerkit.testing.check import CheckFailed, calling, check
 
 _GRAMMAR = {"layer": {"type", "activation", "name", "trainable"}, "activation": {"type", "name", "trainable"}}

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.context import Context, Step
 from layerkit.ops import Array
-from layerkit.parts import Activation, Context, Layer, Parameter, Params, RandomPlace, Shape
+from layerkit.parts import Activation, Layer, Parameter, Params, Shape
 from layerkit.random import Random
 from layerkit.testing.arrays import fresh, normal
 from layerkit.testing.check import CheckFailed, calling
@@ -158,7 +159,7 @@ def overrides(part: Activation, method: str) -> bool:
 def _context(xp: Any, given: Mapping[str, Any], training: bool = True) -> Context:
     """The context of one fixed step: the same random numbers for every call."""
     dtype = getattr(xp, str(given["dy"].dtype).rpartition(".")[2])
-    return Context(training, RandomPlace(xp, dtype, 0, 1, "layers.0") if training else None)
+    return Context(training, Step(xp, dtype, 0, 1) if training else None, "layers.0")
 
 
 def context_of(given: Mapping[str, Any], training: bool) -> Context:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.parts import Part
+from layerkit.part import Part
 from layerkit.testing.arrays import expect_same, guarded
 from layerkit.testing.check import CheckFailed, calling, check
 

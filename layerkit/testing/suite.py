@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerkit import registry
-from layerkit.parts import Part, Shape, part_to_json
+from layerkit.part import Part, part_to_json
+from layerkit.parts import Shape
 from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, without_warnings
 
 _HOMES = {kind: f"layerkit.testing.{group.rpartition('.')[2]}" for kind, group in registry.GROUPS.items()}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from layerkit.errors import PartError, did_you_mean
-from layerkit.parts import Part, Shape
+from layerkit.part import Part
+from layerkit.parts import Shape
 from layerkit.testing.suite import Options, Suite
 
 

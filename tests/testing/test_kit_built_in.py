@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from layerkit import SGD, Adam, Category, Dense, Number, Part, Values, registry
 from layerkit.errors import DocumentError, PartError
-from layerkit.parts import find_class
+from layerkit.part import find_class
 from layerkit.testing import run_checks
 from layerkit.testing.defaults import default_part
 

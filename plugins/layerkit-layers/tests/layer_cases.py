@@ -25,7 +25,7 @@ from layerkit_layers import (
 )
 
 from layerkit import Context, Layer, Random
-from layerkit.parts import RandomPlace
+from layerkit.context import Step
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ CASES = [
 
 def context(training: bool, dtype: str = "float64", xp: Any = np) -> Context:
     """A fresh context of one and the same step."""
-    return Context(training, RandomPlace(xp, getattr(xp, dtype), 1, 2, "layers.0") if training else None)
+    return Context(training, Step(xp, getattr(xp, dtype), 1, 2) if training else None, "layers.0")
 
 
 def run(layer: Layer, params: Mapping[str, Any], x: Any, dy: Any, make_context: Any) -> dict[str, Any]:

@@ -42,11 +42,11 @@ def test_dropout_keeps_the_mean_and_its_share() -> None:
 
 def test_dropout_changes_from_step_to_step_and_not_outside_training() -> None:
     from layerkit import Context
-    from layerkit.parts import RandomPlace
+    from layerkit.context import Step
 
     x = np.ones((4, 50))
     masks = [
-        Dropout().forward({}, x, Context(True, RandomPlace(np, np.float64, seed, step, stage)))
+        Dropout().forward({}, x, Context(True, Step(np, np.float64, seed, step), stage))
         for seed, step, stage in [(1, 1, "layers.0"), (1, 2, "layers.0"), (2, 1, "layers.0"), (1, 1, "layers.1")]
     ]
     assert len({mask.tobytes() for mask in masks}) == 4

@@ -12,7 +12,7 @@ import pytest
 from layer_cases import CASES, Case, context, run
 
 from layerkit import Layer
-from layerkit.parts import part_to_json
+from layerkit.part import part_to_json
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
