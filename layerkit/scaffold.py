@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import warnings
 from importlib import resources
 from importlib.metadata import version
 from importlib.resources.abc import Traversable
@@ -11,20 +12,20 @@ from pathlib import Path
 from string import Template
 
 from layerkit import registry
-from layerkit.errors import PartError, SaveError, did_you_mean
+from layerkit.errors import Notice, PartError, SaveError, did_you_mean
 
 SUFFIX = ".template"
 
 _USES = {
-    "layer": '"layers": [{"type": "$name"}]',
-    "activation": '"activation": "$name"',
-    "loss": '"loss": "$name"',
-    "optimizer": '"optimizer": "$name"',
-    "initializer": '"kernel": "$name"',
-    "metric": '"metrics": ["$name"]',
-    "column": '{"column": "size", "type": "$name"}',
+    "layer": '"layers": [{"type": "$reference"}]',
+    "activation": '"activation": "$reference"',
+    "loss": '"loss": "$reference"',
+    "optimizer": '"optimizer": "$reference"',
+    "initializer": '"kernel": "$reference"',
+    "metric": '"metrics": ["$reference"]',
+    "column": '{"column": "size", "type": "$reference"}',
     "reader": '"data": {"path": "example.$name"}',
-    "engine": '"engine": "$name"',
+    "engine": '"engine": "$reference"',
 }
 """What a document says to use a part of each kind."""
 
@@ -34,8 +35,8 @@ def write_package(kind: str, name: str, into: Path) -> list[Path]:
 
     Raises PartError for a kind or a name that can't be, SaveError where the package's folder stands already.
     """
-    _check_name(kind, name)
     distribution = f"layerkit-{name.replace('_', '-')}"
+    reference = _free_reference(kind, name, distribution)
     target = into / distribution
     if target.exists() or target.is_symlink():
         raise SaveError("stands there already; nothing was written", str(target))
@@ -44,25 +45,34 @@ def write_package(kind: str, name: str, into: Path) -> list[Path]:
         "kind": kind,
         "group": registry.GROUPS[kind],
         "name": name,
+        "reference": reference,
         "class_name": _class_name(kind, name, [text for _, text in templates]),
         "distribution": distribution,
         "module": distribution.replace("-", "_"),
         "version": version("layerkit"),
-        "use": f"A document uses it with `{Template(_USES[kind]).substitute(name=name)}`.",
+        "use": f"A document uses it with `{Template(_USES[kind]).substitute(name=name, reference=reference)}`.",
     }
     return [_write(target, path, text, values) for path, text in templates]
 
 
-def _check_name(kind: str, name: str) -> None:
+def _free_reference(kind: str, name: str, distribution: str) -> str:
+    """What a document will call the part: `distribution:name` where another package has the name already."""
     if kind not in registry.GROUPS:
         raise PartError(f'there is no kind "{kind}"; {did_you_mean(kind, registry.GROUPS)}')
     if not registry.NAME.fullmatch(name):
         raise PartError(f'"{name}" is not a name: {registry.NAME_RULE}')
     # layers and activations stand in one place of a document
     near = ("layer", "activation") if kind in ("layer", "activation") else (kind,)
-    for part in registry.installed():
-        if part.name == name and part.kind in near:
-            raise PartError(f'{part.distribution} {part.version} has the {part.kind} "{name}": choose another name')
+    owners = {part.distribution for part in registry.installed() if part.name == name and part.kind in near}
+    owners.discard(distribution)
+    # a suffix finds its reader by the name alone
+    if "layerkit" in owners or (owners and kind == "reader"):
+        raise PartError(f'{min(owners)} has the {kind} "{name}" already: choose another name')
+    if not owners:
+        return name
+    reference = f"{distribution}:{name}"
+    warnings.warn(f'{min(owners)} has the {kind} "{name}" too: a document says "{reference}"', Notice, stacklevel=3)
+    return reference
 
 
 def _class_name(kind: str, name: str, texts: list[str]) -> str:

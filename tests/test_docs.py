@@ -28,13 +28,23 @@ def sessions(page: Path) -> list[tuple[str, str]]:
     return found
 
 
+def isolated(folder: Path) -> dict[str, str]:
+    """An environment whose `pip install` puts what a page wrote into a folder of its own, beside what is here."""
+    site, commands = folder / "site", folder / "bin"
+    commands.mkdir()
+    pip = commands / "pip"
+    pip.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@" --target "{site}" --upgrade --no-deps -qq\n')
+    pip.chmod(0o755)
+    path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+    return os.environ | {"PATH": path, "PYTHONPATH": str(site), "COLUMNS": "80"}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     for folder in ("models", "plugins"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.egg-info")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "COLUMNS": "80"}
+    environment = isolated(tmp_path)
     for command, due in sessions(page):
         ran = subprocess.run(
             ["bash", "-c", command],

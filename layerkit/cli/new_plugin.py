@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from layerkit.cli.common import notices_on_stderr
+
 
 @click.command("new-plugin")
 @click.argument("kind")
@@ -17,6 +19,7 @@ def command(kind: str, name: str, into: Path) -> None:
 
     It holds a worked example, its conformance test, and a model document that uses it; all of it passes at once.
     """
+    notices_on_stderr()
     from layerkit.scaffold import write_package
 
     files = write_package(kind, name, into)

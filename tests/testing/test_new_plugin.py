@@ -7,12 +7,13 @@ import os
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from layerkit import PartError, SaveError, registry
+from layerkit import Notice, PartError, SaveError, registry
 from layerkit.cli import layerkit
 from layerkit.scaffold import write_package
 
@@ -109,8 +110,20 @@ def test_a_bad_name_is_refused(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "name"), [("activation", "relu"), ("layer", "relu"), ("activation", "dense")])
 def test_a_name_that_is_taken_is_refused(kind: str, name: str, tmp_path: Path) -> None:
-    with pytest.raises(PartError, match=rf'layerkit .* has the \w+ "{name}"'):
+    with pytest.raises(PartError, match=rf'layerkit has the {kind} "{name}" already'):
         write_package(kind, name, tmp_path)
+
+
+def test_a_name_that_another_package_has_is_written_with_its_distribution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (theirs,) = (part for part in registry.installed() if part.name == "relu")
+    others = (replace(theirs, name="wobble", distribution="wave-functions"),)
+    monkeypatch.setattr(registry, "installed", lambda: others)
+    with pytest.warns(Notice, match="wave-functions has the activation"):
+        write_package("activation", "wobble", tmp_path)
+    document = json.loads((tmp_path / "layerkit-wobble" / "models" / "wobble.json").read_text(encoding="utf-8"))
+    assert document["layers"][0]["activation"] == "layerkit-wobble:wobble"
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
