@@ -25,9 +25,11 @@ from layerkit.data.csv import CSV as CSV
 from layerkit.data.jsonl import JSONLines as JSONLines
 from layerkit.data.npz import NPZ as NPZ
 from layerkit.data.safetensors import SafeTensors as SafeTensors
+from layerkit.declared import AT_LEAST_ONE as AT_LEAST_ONE
+from layerkit.declared import Size as Size
 from layerkit.document import Document as Document
-from layerkit.document import Entry as Entry
 from layerkit.engines.numpy import NumPy as NumPy
+from layerkit.entry import Entry as Entry
 from layerkit.errors import CellError as CellError
 from layerkit.errors import DataError as DataError
 from layerkit.errors import DocumentError as DocumentError

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
@@ -118,3 +120,16 @@ def _shown(value: Any) -> str:
     except (TypeError, ValueError):
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _some(values: Sequence[Any]) -> Sequence[Any]:
+    if not values:
+        raise refuse("is empty where at least one is due")
+    return values
+
+
+Size: TypeAlias = Annotated[int, Field(ge=1)]
+"""A field's type: a whole number from 1."""
+# min_length would count what other faults left over, and call a list of one faulty item empty
+AT_LEAST_ONE = AfterValidator(_some)
+"""For a field that is a tuple and may not be empty: `Annotated[tuple[Size, ...], AT_LEAST_ONE]`."""

@@ -3,185 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    GetPydanticSchema,
-    TypeAdapter,
-    ValidationError,
-    ValidationInfo,
-    model_serializer,
-    model_validator,
-)
-from pydantic_core import core_schema
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from layerkit import files, jsontext
-from layerkit.declared import Declared, faults_of, path_of, refuse
+from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse
+from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault
-from layerkit.part import Part, part_to_json
-from layerkit.parts import Activation, Column, Dtype, Engine, Layer, Loss, Metric, Optimizer
+from layerkit.inputs import ArrayInput, Data, Input, Output
+from layerkit.parts import Dtype, Engine, Loss, Metric, Optimizer
 
 FORMAT = 1
 LARGEST = 64 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
-
-
-def _some(values: Sequence[Any]) -> Sequence[Any]:
-    if not values:
-        raise refuse("is empty where at least one is due")
-    return values
-
-
-Size: TypeAlias = Annotated[int, Field(ge=1)]
-_SOME = AfterValidator(_some)
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
-
-
-class Entry(Declared):
-    """One entry of `layers`: a layer, and what the document's grammar may add to any of them.
-
-    `activation` follows the layer as a stage of its own; `name` replaces the number in the names of its parameters;
-    with `trainable` false they keep their values.
-    """
-
-    # the layer's own fields stand beside the others in JSON: the empty alias marks a step that the path leaves out
-    layer: Layer = Field(alias="")
-    activation: Activation | None = None
-    name: Name | None = None
-    trainable: bool = True
-
-    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, Entry) or (isinstance(value, dict) and "layer" in value):
-            return value
-        if not isinstance(value, dict):
-            return {"": value}
-        grammar = {key: value[key] for key in ("activation", "name", "trainable") if key in value}
-        return grammar | {"": {key: field for key, field in value.items() if key not in grammar}}
-
-    @model_validator(mode="after")
-    def _free_name(self) -> Self:
-        if self.name in ("layers", "optimizer", "history", "state"):
-            raise refuse(f'"{self.name}" names something else in the saved file; choose another name')
-        return self
-
-    @model_serializer(mode="wrap")
-    def _joined(self, handler: Any) -> Any:
-        fields = handler(self)
-        layer = fields.pop("layer")
-        grammar = {key: value for key, value in fields.items() if value not in (None, True)}
-        return (layer if isinstance(layer, dict) else {"type": layer}) | grammar if grammar else layer
-
-
-class ArrayInput(Declared):
-    """An input of plain numbers: the shape of one row, and its dtype where it isn't the document's."""
-
-    shape: Annotated[tuple[Size, ...], _SOME]
-    dtype: Literal["float32", "float64", "int64"] | None = None
-
-    @model_serializer(mode="wrap")
-    def _short(self, handler: Any) -> Any:
-        return handler(self) if self.dtype else list(self.shape)
-
-
-def _read_input(value: Any, info: ValidationInfo) -> ArrayInput | tuple[Column, ...]:
-    if isinstance(value, ArrayInput):
-        return value
-    if isinstance(value, dict) and "column" not in value:
-        return ArrayInput.model_validate(value)
-    if isinstance(value, list | tuple) and not any(isinstance(item, dict | Column) for item in value):
-        return ArrayInput(shape=_sizes().validate_python(value))
-    return _read_output(value, info)
-
-
-def _read_output(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
-    columns: tuple[Column, ...] = _columns().validate_python(
-        value if isinstance(value, list | tuple) else [value], context=info.context
-    )
-    names = [column.column for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise refuse(f"names the column {', '.join(twice)} twice")
-    return columns
-
-
-@cache
-def _sizes() -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[tuple[Size, ...], Field(strict=False), _SOME], config=ConfigDict(strict=True))
-
-
-@cache
-def _columns() -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[tuple[Column, ...], Field(strict=False), _SOME])
-
-
-def _read_by(function: Any, marker: str) -> GetPydanticSchema:
-    """A field that `function` reads; `marker` is the name of its definition in the JSON Schema."""
-    return GetPydanticSchema(
-        lambda source, handler: core_schema.with_info_plain_validator_function(
-            function,
-            metadata={"pydantic_js_functions": [lambda schema, handler: {"x-layerkit-kind": marker}]},
-            serialization=core_schema.plain_serializer_function_ser_schema(_plain),
-        )
-    )
-
-
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, tuple) else _part_or_model(value)
-
-
-def _part_or_model(value: Any) -> Any:
-    return part_to_json(value) if isinstance(value, Part) else value.model_dump(mode="json")
-
-
-class InlineArrays(Declared):
-    """Rows written into the document itself."""
-
-    x: Any
-    y: Any = None
-
-
-class DataFile(Declared):
-    """A data file, relative to the document's folder."""
-
-    path: str = Field(min_length=1)
-
-
-def _read_data(value: Any, info: ValidationInfo) -> InlineArrays | DataFile | tuple[dict[str, Any], ...]:
-    if isinstance(value, InlineArrays | DataFile):
-        return value
-    if isinstance(value, dict):
-        return (DataFile if "path" in value else InlineArrays).model_validate(value)
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        return tuple(value)
-    raise refuse('should be {"x": rows, "y": rows}, {"path": file}, or a list of {column: value}')
-
-
-def _plain_data(value: Any) -> Any:
-    return (
-        [dict(row) for row in value] if isinstance(value, tuple) else value.model_dump(mode="json", exclude_none=True)
-    )
-
-
-Data: TypeAlias = Annotated[
-    Any,
-    GetPydanticSchema(
-        lambda source, handler: core_schema.with_info_plain_validator_function(
-            _read_data,
-            metadata={"pydantic_js_functions": [lambda schema, handler: {"x-layerkit-kind": "data"}]},
-            serialization=core_schema.plain_serializer_function_ser_schema(_plain_data),
-        )
-    ),
-]
 
 
 class Training(Declared):
@@ -213,9 +50,9 @@ class Document(Declared):
     name: str | None = None
     description: str | None = None
     dtype: Dtype = "float32"
-    input: Annotated[Any, _read_by(_read_input, "input")]
-    output: Annotated[Any, _read_by(_read_output, "output")] | None = None
-    layers: Annotated[tuple[Entry, ...], _SOME]
+    input: Input
+    output: Output | None = None
+    layers: Annotated[tuple[Entry, ...], AT_LEAST_ONE]
     loss: Loss | None = None
     optimizer: Optimizer | None = None
     engine: Engine | None = None

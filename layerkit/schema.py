@@ -6,8 +6,10 @@ import warnings
 from typing import Any
 
 from layerkit import registry
-from layerkit.document import ArrayInput, DataFile, Document, Entry, InlineArrays
+from layerkit.document import Document
+from layerkit.entry import Entry
 from layerkit.errors import Notice, PartError
+from layerkit.inputs import ArrayInput, DataFile, InlineArrays
 from layerkit.part import KINDS, Part
 
 

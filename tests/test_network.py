@@ -21,7 +21,7 @@ from layerkit import (
     PartError,
     Zeros,
 )
-from layerkit.document import Entry
+from layerkit.entry import Entry
 from layerkit.network import Network, build
 
 

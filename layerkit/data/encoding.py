@@ -11,8 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from layerkit import registry
 from layerkit.data.tables import cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
-from layerkit.document import DataFile, Document, InlineArrays
+from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault
+from layerkit.inputs import DataFile, InlineArrays
 from layerkit.network import Network, build
 from layerkit.ops import Array
 from layerkit.part import find_class

@@ -11,9 +11,9 @@ from layerkit.builtin.losses import HalfSquaredError
 from layerkit.builtin.optimizers import Adam
 from layerkit.builtin.sigmoid import Sigmoid
 from layerkit.data.batches import Rows
-from layerkit.document import Entry
 from layerkit.engines.numpy import NumPy
 from layerkit.engines.session import State
+from layerkit.entry import Entry
 from layerkit.errors import TrainingError
 from layerkit.network import build
 from layerkit.ops import Array

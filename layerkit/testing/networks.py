@@ -11,8 +11,8 @@ from layerkit.builtin.dense import Dense
 from layerkit.builtin.losses import HalfSquaredError
 from layerkit.builtin.optimizers import SGD
 from layerkit.data.batches import Rows
-from layerkit.document import Entry
 from layerkit.engines.session import State
+from layerkit.entry import Entry
 from layerkit.errors import LayerkitError
 from layerkit.network import Network, build
 from layerkit.ops import Array

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 
-from layerkit import Array, Shape
-from layerkit.document import Size
+from layerkit import Array, Shape, Size
 
 __all__ = ["Padding", "Sizes", "Slide", "pair", "slides"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from layerkit import Array, Context, HeNormal, Initializer, Layer, Parameter, Params, Shape, Zeros
-from layerkit.document import Size
+from layerkit import Array, Context, HeNormal, Initializer, Layer, Parameter, Params, Shape, Size, Zeros
 from layerkit_layers._axes import all_but_last, sum_over, widened
 from layerkit_layers._windows import Padding, Sizes, Slide, pair, slides
 

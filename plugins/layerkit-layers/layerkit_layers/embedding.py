@@ -9,8 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from layerkit import Array, Context, Initializer, Layer, Parameter, Params, Shape
-from layerkit.document import Size
+from layerkit import Array, Context, Initializer, Layer, Parameter, Params, Shape, Size
 from layerkit.ops import sum_by_index
 from layerkit_layers.normal import Normal
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Annotated
 
-from layerkit import Array, Context, Layer, Params, Shape
-from layerkit.document import Size
-from layerkit_layers._fields import AT_LEAST_ONE
+from layerkit import AT_LEAST_ONE, Array, Context, Layer, Params, Shape, Size
 
 __all__ = ["Reshape"]
 

@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Annotated
 
-from layerkit import Array, Context, Entry, Layer, Network, Parameter, Params, Shape
+from layerkit import AT_LEAST_ONE, Array, Context, Entry, Layer, Network, Parameter, Params, Shape
 from layerkit.network import build
-from layerkit_layers._fields import AT_LEAST_ONE
 
 __all__ = ["Residual"]
 

@@ -1,0 +1,51 @@
+"""Entry: one entry of `layers`, and the grammar that the document adds to any layer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self, TypeAlias
+
+from pydantic import ConfigDict, Field, model_serializer, model_validator
+
+from layerkit.declared import Declared, refuse
+from layerkit.parts import Activation, Layer
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+
+
+class Entry(Declared):
+    """One entry of `layers`: a layer, and what the document's grammar may add to any of them.
+
+    `activation` follows the layer as a stage of its own; `name` replaces the number in the names of its parameters;
+    with `trainable` false they keep their values.
+    """
+
+    # the layer's own fields stand beside the others in JSON: the empty alias marks a step that the path leaves out
+    layer: Layer = Field(alias="")
+    activation: Activation | None = None
+    name: Name | None = None
+    trainable: bool = True
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, Entry) or (isinstance(value, dict) and isinstance(value.get("layer"), Layer)):
+            return value
+        if not isinstance(value, dict):
+            return {"": value}
+        grammar = {key: value[key] for key in ("activation", "name", "trainable") if key in value}
+        return grammar | {"": {key: field for key, field in value.items() if key not in grammar}}
+
+    @model_validator(mode="after")
+    def _free_name(self) -> Self:
+        if self.name in ("layers", "optimizer", "history", "state"):
+            raise refuse(f'"{self.name}" names something else in the saved file; choose another name')
+        return self
+
+    @model_serializer(mode="wrap")
+    def _joined(self, handler: Any) -> Any:
+        fields = handler(self)
+        layer = fields.pop("layer")
+        grammar = {key: value for key, value in fields.items() if value not in (None, True)}
+        return (layer if isinstance(layer, dict) else {"type": layer}) | grammar if grammar else layer
