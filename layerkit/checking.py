@@ -50,12 +50,15 @@ def _faults_of_network(document: Document, saved: storage.Saved | None, source: 
 
 
 def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
-    if document.training.data is None:
-        return []
+    """Faults of the data, and of parts that break their contract once they run."""
+    model = Model.of(document, folder, None)
     try:
-        model = Model.of(document, folder, None)
-        if document.loss is not None and document.optimizer is not None:
+        if document.training.data is None:
+            if encoding.fitted(document):
+                model.session()
+        elif document.loss is not None and document.optimizer is not None:
             model.plan(steps=1)
+            model.session()
         else:
             model.predict()
     except LayerkitError as error:

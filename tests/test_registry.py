@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import textwrap
@@ -39,6 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
         (info / "entry_points.txt").write_text(f"[layerkit.activations]\n{name} = {package}:{target}\n")
         (site / f"{package}.py").write_text(textwrap.dedent(module))
+        importlib.invalidate_caches()
         registry.installed.cache_clear()
 
     monkeypatch.syspath_prepend(str(site))
@@ -167,6 +169,15 @@ def test_a_class_finds_the_name_it_is_registered_under(install: Callable[..., No
 def test_an_unknown_name_is_told_with_what_is_near_and_known() -> None:
     with pytest.raises(PartError, match=r'no activation "relux" is installed; did you mean "relu"\?'):
         registry.find(["activation"], "relux")
+
+
+def test_check_runs_a_plugin_and_names_what_is_wrong_with_it(
+    install: Callable[..., None], write: Callable[..., Path], cli: Callable[..., Any]
+) -> None:
+    install("odd-wave", "wave", HALF.replace("0.5 * x", "x / x"))
+    ran = cli("check", write({"input": [2], "layers": ["wave"]}), "--format", "json")
+    assert ran.code == 2
+    assert ran.json["faults"] == [{"where": "layers.0", "message": "Half.forward gives NaN for finite numbers"}]
 
 
 def test_a_part_of_another_kind_is_not_taken() -> None:
