@@ -17,10 +17,10 @@ from layerkit.data.tables import chosen, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State
-from layerkit.errors import DataError, DocumentError, PartError
+from layerkit.errors import DataError, DocumentError
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.part import Part, find_class, unnamed
+from layerkit.part import find_class
 from layerkit.parts import Engine, Table
 from layerkit.training import ROWS_PER_PASS, Figures, History, Progress, Report, Run, figures, train
 
@@ -245,7 +245,7 @@ class Model:
             state=unfinished if history.loss_count else {},
             step=state.step,
             epoch=self._epoch,
-            parts=storage.origins(_parts_used(self._document)),
+            parts=storage.origins(self._document),
         )
         storage.save(target, saved)
         return target
@@ -293,27 +293,6 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
-
-
-def _parts_used(document: Document) -> dict[str, registry.Installed]:
-    """Every part in the document, wherever it stands, by its kind and the name that the document uses."""
-    used: dict[str, registry.Installed] = {}
-
-    def visit(value: Any) -> None:
-        if isinstance(value, Part):
-            found = registry.part_of(type(value))
-            if found is None:
-                raise PartError(unnamed(value))
-            used[f"{found.kind} {registry.reference_to(found)}"] = found
-        if isinstance(value, list | tuple):
-            for item in value:
-                visit(item)
-        elif hasattr(type(value), "model_fields"):
-            for name in type(value).model_fields:
-                visit(getattr(value, name))
-
-    visit(document)
-    return used
 
 
 def _quiet(progress: Progress) -> None:

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from layerkit import jsontext
+from layerkit import jsontext, registry
+from layerkit.declared import Declared
 from layerkit.document import Document
 from layerkit.document import parse as parse_document
-from layerkit.errors import LayerkitError, SavedFileError
+from layerkit.errors import LayerkitError, PartError, SavedFileError
 from layerkit.files import memory, read, replace
 from layerkit.ops import Array
-from layerkit.registry import Installed
+from layerkit.part import Part, unnamed
 
 SUFFIX = ".safetensors"
 _BLANK = "0" * 64
@@ -55,9 +56,29 @@ def load(path: Path) -> Saved:
     return from_bytes(read(path, memory() // 2, SavedFileError), str(path))
 
 
-def origins(parts: Mapping[str, Installed]) -> dict[str, dict[str, str]]:
-    """The metadata that says where each part came from."""
-    return {use: {"distribution": part.distribution, "version": part.version} for use, part in sorted(parts.items())}
+def origins(document: Document) -> dict[str, dict[str, str]]:
+    """Where every part of a document came from, wherever it stands: its kind and name, its distribution and version.
+
+    Raises PartError for a class that no package registers.
+    """
+    found: dict[str, dict[str, str]] = {}
+
+    def visit(value: Any) -> None:
+        if isinstance(value, Part):
+            part = registry.part_of(type(value))
+            if part is None:
+                raise PartError(unnamed(value))
+            use = f"{part.kind} {registry.reference_to(part)}"
+            found[use] = {"distribution": part.distribution, "version": part.version}
+        if isinstance(value, list | tuple):
+            for item in value:
+                visit(item)
+        elif isinstance(value, Declared):
+            for name in type(value).model_fields:
+                visit(getattr(value, name))
+
+    visit(document)
+    return dict(sorted(found.items()))
 
 
 def origin_of_parts(path: Path) -> dict[str, str]:
