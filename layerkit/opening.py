@@ -137,7 +137,8 @@ def _notice_changes(document: Document, saved: storage.Saved, source: str) -> No
     for use, origin in saved.parts.items():
         for part in registry.installed():
             was = origin.get("version")
-            same = use == f"{part.kind} {part.name}" and part.distribution == origin.get("distribution")
+            names = (f"{part.kind} {part.name}", f"{part.kind} {part.qualified}")
+            same = use in names and part.distribution == origin.get("distribution")
             if same and part.version != was and part.distribution != "layerkit":
                 message = f"the {use} was saved with {part.distribution} {was}; {part.version} is installed"
                 warnings.warn(message, Notice, stacklevel=3)

@@ -24,7 +24,7 @@ def json(subject: Any) -> None:
     if taken:
         raise CheckFailed(f"the document's grammar has the names of these fields: {', '.join(sorted(taken))}")
     expect_round_trip(subject.part)
-    for other in _varied(subject.part):
+    for _, other in varied(subject.part):
         expect_round_trip(other)
 
 
@@ -65,8 +65,12 @@ def _same(back: Part, part: Part) -> bool:
         return repr(back) == repr(part)
 
 
-def _varied(part: Part) -> Iterator[Part]:
-    """The part with one field changed at a time: a default comes back even from a JSON that lacks the field."""
+def varied(part: Part) -> Iterator[tuple[str, Part]]:
+    """The name of each field that is a number, and the part with another one in it.
+
+    A part at its defaults hides much: they come back even from a JSON that lacks them, and a factor of 1 is easily
+    forgotten in a gradient.
+    """
     fields = {name: getattr(part, name) for name in type(part).model_fields}
     for name, value in fields.items():
         other: Any
@@ -79,7 +83,7 @@ def _varied(part: Part) -> Iterator[Part]:
         else:
             continue
         try:
-            yield type(part)(**{**fields, name: other})
+            yield name, type(part)(**{**fields, name: other})
         except (LayerkitError, ValueError):
             # not every value fits every field
             continue

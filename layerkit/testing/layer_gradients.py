@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from layerkit.ops import Array
-from layerkit.parts import Shape
+from layerkit.parts import Layer, Shape
 from layerkit.testing.arrays import normal
-from layerkit.testing.check import CheckSkipped, check
+from layerkit.testing.check import CheckFailed, CheckSkipped, check
+from layerkit.testing.documents import varied
 from layerkit.testing.layer_subject import ROWS, Subject
 from layerkit.testing.slopes import Slope, expect_slopes, slope
 
@@ -39,6 +40,24 @@ def gradient_batched(subject: Subject) -> None:
             if not subject.integer:
                 expect_gradient_of_x(subject, shape, rows)
             _expect_gradient_of_parameters(subject, shape, rows)
+
+
+@check("gradient_of_x", "gradient_of_parameters", "json")
+def gradient_of_fields(subject: Subject) -> None:
+    """The same holds with other numbers in its fields: one that is 1 by default is easily left out."""
+    for name, part in varied(subject.part):
+        value = getattr(part, name)
+        # another whole number may be another size, which the shapes that were tried needn't fit
+        if not isinstance(value, float):
+            continue
+        assert isinstance(part, Layer)
+        other = Subject(part, subject.options)
+        try:
+            if not other.integer:
+                expect_gradient_of_x(other, subject.shapes[0], ROWS)
+            _expect_gradient_of_parameters(other, subject.shapes[0], ROWS)
+        except CheckFailed as failed:
+            raise CheckFailed(f"with {name} = {value:.6g}: {failed}") from None
 
 
 def expect_gradient_of_x(subject: Subject, shape: Shape, rows: int) -> None:

@@ -38,7 +38,7 @@ class Subject:
     """A layer, and what it is called with."""
 
     def __init__(self, part: Layer, options: Options) -> None:
-        self.part = part
+        self.part, self.options = part, options
         self._shape, self._dtype = options.input_shape, options.dtype
 
     @cached_property

@@ -15,7 +15,7 @@ from layerkit.testing.layer_checks import (
     single_row,
     zeros,
 )
-from layerkit.testing.layer_gradients import gradient_batched, gradient_of_parameters, gradient_of_x
+from layerkit.testing.layer_gradients import gradient_batched, gradient_of_fields, gradient_of_parameters, gradient_of_x
 from layerkit.testing.layer_subject import Subject
 from layerkit.testing.namespaces import array_api_strict, branches, jax
 from layerkit.testing.networks import engines, gradient_chained
@@ -27,6 +27,6 @@ CHECKS = (
     *(json, schema),
     *(shape, dtype, parameters, arguments, purity, evaluation),
     *(empty_batch, single_row, rows, zeros, extremes),
-    *(gradient_of_x, gradient_of_parameters, gradient_batched, gradient_chained),
+    *(gradient_of_x, gradient_of_parameters, gradient_of_fields, gradient_batched, gradient_chained),
     *(array_api_strict, branches, jax, engines),
 )

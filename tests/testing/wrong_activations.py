@@ -33,6 +33,15 @@ class WrongFactor(Tanh):
         return 0.5 * (1.0 - y * y)
 
 
+class ForgetsItsField(Tanh):
+    """Right while its field is 1."""
+
+    rate: float = 1.0
+
+    def __call__(self, x: Array) -> Array:
+        return _xp(x).tanh(self.rate * x)
+
+
 class SlightlyWrong(Tanh):
     def derivative(self, x: Array, y: Array) -> Array:
         return 1.0 - y * y + 1e-5
@@ -282,6 +291,7 @@ class Unlisted(Tanh):
 WRONG: list[tuple[type[Activation], str, str]] = [
     (WrongFactor, "gradient_of_x", "0.5 times what is due"),
     (SlightlyWrong, "gradient_of_x", "dL/dx is not the slope"),
+    (ForgetsItsField, "gradient_of_fields", "with rate = "),
     (WrongFarOut, "gradient_of_x", "derivative(x, y) is not the slope"),
     (NotANumberFarOut, "gradient_of_x", "derivative(x, y) is not the slope"),
     (MeansY, "derivative_arguments", "reads x where y is meant"),

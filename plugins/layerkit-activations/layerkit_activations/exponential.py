@@ -6,13 +6,14 @@ from layerkit import Activation, Array
 class Exponential(Activation):
     """y = eˣ, which is its own derivative.
 
-    Above 88.7 in float32, and 709.7 in float64, eˣ is larger than any number of the dtype: y is then infinite.
+    From 88 in float32, and 709 in float64, y stays what it is there: eˣ would soon be larger than the dtype holds.
     Nelder and Wedderburn, "Generalized linear models" (1972), whose log link this inverts.
     """
 
     def __call__(self, x: Array) -> Array:
         xp = x.__array_namespace__()
-        return xp.exp(x)
+        largest = 88.0 if x.dtype == xp.float32 else 709.0
+        return xp.exp(xp.minimum(x, largest))
 
     def derivative(self, x: Array, y: Array) -> Array:
         return y
