@@ -21,6 +21,13 @@ LARGEST = 64 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
 
 
+class Checkpoint(Declared):
+    """How often a run is saved before its end: every `steps` steps, or `seconds` after the last time."""
+
+    steps: int | None = Field(None, ge=1)
+    seconds: float | None = Field(None, ge=0)
+
+
 class Training(Declared):
     """The goal of `train`, and the data that reaches it."""
 
@@ -32,6 +39,7 @@ class Training(Declared):
     validation: float | str | None = None
     """The fraction of the rows that is kept for validation, or the path of a file of its own."""
     metrics: tuple[Metric, ...] = ()
+    checkpoint: Checkpoint = Checkpoint(seconds=60.0)
 
     @model_validator(mode="after")
     def _one_goal(self) -> Self:

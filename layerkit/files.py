@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import stat
 from pathlib import Path
 
-from layerkit.errors import DataError, LayerkitError, SaveError
+from layerkit.errors import DataError, LayerkitError, SavedFileError, SaveError
 
 
 def regular_file(path: Path, error: type[LayerkitError] = DataError) -> Path:
@@ -47,6 +48,7 @@ def replace(path: Path, content: bytes) -> None:
         if target.exists():
             regular_file(target, SaveError)
         mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        _clear_left_behind(target)
         temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
@@ -71,13 +73,35 @@ def replace(path: Path, content: bytes) -> None:
         ) from None
 
 
+def _clear_left_behind(target: Path) -> None:
+    """Remove the temporary files of processes that were killed while they wrote."""
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        owner = left.name.split(".")[-2]
+        if owner.isdigit() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return process != os.getpid()
+
+
 def check_writable(path: Path) -> None:
-    """Raise SaveError now if `replace` could never write there, rather than at the end of a run."""
+    """Raise now if `replace` could never write there, rather than at the end of a run.
+
+    Raises SavedFileError for what stands there and is no file, SaveError for the folder.
+    """
     folder = path.parent
     if not folder.is_dir():
         raise SaveError(f"there is no folder {folder}", str(path))
-    if path.is_symlink() or path.exists():
-        regular_file(path, SaveError)
+    if os.path.lexists(path):
+        regular_file(path, SavedFileError)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError("the folder can't be written", str(path))
 

@@ -206,18 +206,34 @@ class Model:
             goal = (training.steps or 0) + (training.epochs or 0) * per_epoch
         else:
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
-        return Run(rows, validation, goal, size, training.seed, self._figures)
+        return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint)
 
-    def run(self, run: Run, *, report: Report | None = None, stop: Callable[[], bool] | None = None) -> Trained:
-        """Take the steps of a plan that are left."""
+    def run(
+        self,
+        run: Run,
+        *,
+        report: Report | None = None,
+        stop: Callable[[], bool] | None = None,
+        save: Callable[[], None] | None = None,
+    ) -> Trained:
+        """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
         session, first = self.session(), self.step
         sample = run.rows.at(slice(0, ROWS_PER_PASS))
         before = self._figures(session, sample)["loss"]
-        try:
-            last = train(session, run, first, self._history, report or _quiet, stop or _never)
-        finally:
+
+        def follow() -> None:
             self._state = session.state
             self._epoch = self.step // run.steps_per_epoch
+
+        def checkpoint() -> None:
+            if save is not None:
+                follow()
+                save()
+
+        try:
+            last = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
+        finally:
+            follow()
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(last - first, before, after, held_out, stopped=last < run.goal)

@@ -38,16 +38,14 @@ def open_model(
 
     `target` is the saved file, if it isn't the one beside the document. With `restart`, what is saved counts no more.
     """
-    if target is not None and target.suffix != storage.SUFFIX:
-        raise SavedFileError(f"a saved file's name ends in {storage.SUFFIX}", str(target))
+    source = saved_path(path, target)
     if path.suffix == storage.SUFFIX:
         saved: storage.Saved | None = storage.load(path)
         assert saved is not None
-        document, source = saved.document, target or path
+        document = saved.document
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
-        source = target or regular_file(path, DocumentError).with_suffix(storage.SUFFIX)
         document = read_document(path, changes, source)
         saved = storage.load(source) if os.path.lexists(source) and not restart else None
     model = Model.of(document, path.parent, source)
@@ -62,6 +60,13 @@ def open_model(
     _notice_changes(document, saved, str(source))
     model.go_on_from(saved, document)
     return model
+
+
+def saved_path(path: Path, target: Path | None = None) -> Path:
+    """Where a model is saved: `target` if one is given, or else the saved file itself, or beside its document."""
+    if target is not None and target.suffix != storage.SUFFIX:
+        raise SavedFileError(f"a saved file's name ends in {storage.SUFFIX}", str(target))
+    return target or regular_file(path, DocumentError).with_suffix(storage.SUFFIX)
 
 
 def read_document(path: Path, changes: Mapping[str, Any] | None, saved: Path) -> Document:

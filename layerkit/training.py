@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from layerkit.data.batches import Rows, batches, steps_per_epoch
+from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
 from layerkit.ops import Array
 from layerkit.parts import Metric
@@ -70,6 +71,7 @@ class Run:
     batch_size: int
     seed: int
     metrics: Callable[[Session, Rows], Figures]
+    checkpoint: Checkpoint
 
     @property
     def steps_per_epoch(self) -> int:
@@ -77,26 +79,50 @@ class Run:
         return steps_per_epoch(len(self.rows.x), self.batch_size)
 
 
-def train(session: Session, run: Run, step: int, history: History, report: Report, stop: Callable[[], bool]) -> int:
+def train(
+    session: Session,
+    run: Run,
+    step: int,
+    history: History,
+    report: Report,
+    stop: Callable[[], bool],
+    save: Callable[[], None],
+) -> int:
     """Take the steps from `step` to the goal, or until `stop` says so; the number of the last step taken.
 
-    Raises TrainingError where the loss or a parameter stops being finite; the session stays at the step before.
+    `save` is called at each checkpoint before the goal, with the history as it is then. Raises TrainingError where the
+    loss or a parameter stops being finite; the session stays at the step before.
     """
     per_epoch, started, first = run.steps_per_epoch, perf_counter(), step
+    saved = started
     while step < run.goal and not stop():
         left = batches(run.rows, run.batch_size, run.seed, step)
-        while step < run.goal and (chunk := list(islice(left, min(STEPS_PER_CALL, run.goal - step)))):
+        while step < run.goal and (chunk := list(islice(left, _steps_until_a_look(run, step)))):
             losses = session.train(chunk)
             step += len(losses)
-            history.loss_sum += sum(losses)
+            for loss in losses:  # one by one: a run that is taken up again then adds in the same order
+                history.loss_sum += loss
             history.loss_count += len(losses)
             record = _close_epoch(session, run, step, history) if step % per_epoch == 0 else None
             rows_done = (step - first) * min(run.batch_size, len(run.rows.x))
             speed = rows_done / max(perf_counter() - started, 1e-9)
             report(Progress(step, run.goal, step // per_epoch, losses[-1], speed, record))
+            if step < run.goal and _due(run.checkpoint, step, perf_counter() - saved):
+                save()
+                saved = perf_counter()
             if stop():
                 break
     return step
+
+
+def _steps_until_a_look(run: Run, step: int) -> int:
+    every = run.checkpoint.steps or STEPS_PER_CALL
+    return min(STEPS_PER_CALL, run.goal - step, every - step % every)
+
+
+def _due(checkpoint: Checkpoint, step: int, seconds: float) -> bool:
+    by_steps = checkpoint.steps is not None and step % checkpoint.steps == 0
+    return by_steps or (checkpoint.seconds is not None and seconds >= checkpoint.seconds)
 
 
 def _close_epoch(session: Session, run: Run, step: int, history: History) -> Figures:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -67,20 +68,27 @@ def command(
     notices_on_stderr()
     from layerkit.data.encoding import read_file
     from layerkit.files import check_writable
-    from layerkit.opening import open_model
+    from layerkit.locking import only_trainer
+    from layerkit.opening import open_model, saved_path
 
     fields = _fields(changes) | ({} if seed is None else {"training.seed": seed})
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
-    opened = open_model(model, fields, output, restart)
-    assert opened.path is not None
-    check_writable(opened.path)
-    rows = None if data is None else read_file(data, opened.document)
-    plan = opened.plan(rows, steps=steps, epochs=epochs)
-    if dry_run:
-        _say_plan(opened, plan.goal, len(plan.rows.x), form)
-        return 0
-    with _Signals() as signals:
-        trained = opened.run(plan, report=_Reporter(form, quiet), stop=signals.received)
+    path = saved_path(model, output)
+    check_writable(path)
+    with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
+        opened = open_model(model, fields, output, restart)
+        rows = None if data is None else read_file(data, opened.document)
+        plan = opened.plan(rows, steps=steps, epochs=epochs)
+        if dry_run:
+            _say_plan(opened, plan.goal, len(plan.rows.x), form)
+            return 0
+
+        def save() -> None:
+            opened.save()
+            if form == "json" and not quiet:
+                print_json({"event": "saved", "step": opened.step, "saved": str(path)})
+
+        trained = opened.run(plan, report=_Reporter(form, quiet), stop=signals.received, save=save)
         if trained.steps:
             opened.save()
     if not quiet:
