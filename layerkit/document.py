@@ -69,9 +69,11 @@ class Document(Declared):
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True, serialize_by_alias=True)
 
     @model_validator(mode="after")
-    def _columns_on_both_sides(self) -> Self:
+    def _sides_agree(self) -> Self:
         if self.output is not None and isinstance(self.input, ArrayInput):
             raise refuse("output names columns, so input must be a list of columns too")
+        if isinstance(self.input, ArrayInput) and self.input.dtype not in (None, "int64", self.dtype):
+            raise refuse(f"input is {self.input.dtype} and the model {self.dtype}: give the model that dtype")
         return self
 
     @property

@@ -60,6 +60,7 @@ DOCUMENTS: dict[str, tuple[Change, list[str]]] = {
     "no target": (data(x=[[1, 2]]), ['no column "y"']),
     "a data file that isn't there": (data(path="nowhere.csv"), ["nowhere.csv", "no such file"]),
     "a data file without a reader": (data(path="data.xyz"), ["data.xyz", ".xyz", "csv"]),
+    "an input of another dtype": (fields(input={"shape": [2], "dtype": "float32"}), ["float32", "float64"]),
     "two goals": (fields(training={"steps": 1, "epochs": 1}), ["training", "not both"]),
     "no goal": (fields(training={"data": {"x": [[1, 2]], "y": [[1]]}}), ["training.steps", "training.epochs"]),
     "no data": (fields(training={"steps": 1}), ["training.data"]),

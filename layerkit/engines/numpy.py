@@ -88,22 +88,26 @@ class NumPySession(Session):
         vector, slots = self._optimizer.update(self._vector, self._gradient, self._slots, float(step))
         if not _finite(vector):
             raise self._diverged(batch, step, vector)
+        for i, updates in enumerate(passes.updates):
+            for name, value in updates.items():
+                self._check_update(i, name, value, step)
         self._vector[...] = vector
         for slot, values in slots.items():
             self._slots[slot][...] = values
         for i, updates in enumerate(passes.updates):
             for name, value in updates.items():
-                self._update(i, name, value)
+                self._params[i][name][...] = value
         self._step = step
         return loss
 
-    def _update(self, i: int, name: str, value: Array) -> None:
-        """Set a parameter that isn't trained, as its layer asked for."""
+    def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
+        """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
         own = self._params[i].get(name)
         if own is None or value.shape != own.shape:
             message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
             raise PartError(message, self._network.stages[i].name)
-        own[...] = value
+        if not _finite(value):
+            raise _stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int, vector: Array | None = None) -> TrainingError:
         """What stopped being finite, by its stage."""
@@ -117,10 +121,14 @@ class NumPySession(Session):
                 (f"the output of {stage.name}" for stage, y in stages if not _finite(y)),
                 f"the loss, from the output of {network.stages[-1].name},",
             )
-        return TrainingError(
-            f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
-            "A smaller learning_rate may help",
-        )
+        return _stopped(where, step)
+
+
+def _stopped(where: str, step: int) -> TrainingError:
+    return TrainingError(
+        f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
+        "A smaller learning_rate may help",
+    )
 
 
 def _flat(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
