@@ -70,7 +70,7 @@ def command(model: Path, weights: bool, form: str) -> None:
     click.echo(how_far if last_loss is None else f"{how_far}, mean loss of the last epoch {number(last_loss)}")
     if weights:
         for name, array in opened.parameters.items():
-            click.echo(f"\n{name} {list(array.shape)}\n{array!r}")
+            click.echo(f"\n{name} {list(array.shape)}\n{array}")
 
 
 _HEADER = ["stage", "type", "output", "parameters", "trained"]
