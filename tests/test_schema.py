@@ -84,7 +84,7 @@ def test_what_layerkit_refuses_the_schema_refuses(
         ("layers.0.bias", "zeros"),
         ("layers.0.bias", {"type": "zeros"}),
         ("optimizer", "adam"),
-        ("input", {"shape": [2], "dtype": "float32"}),
+        ("input", {"shape": [2], "dtype": "float64"}),
         ("training.metrics", ["r2", {"type": "accuracy"}]),
         ("engine", "numpy"),
     ],
