@@ -129,11 +129,13 @@ class Model:
 
         Number columns are in their own units; a category's are its probabilities.
         """
-        return encoding.in_units(self.document, self.outputs(x))
+        outputs = self.outputs(x)  # which may fit the document first
+        return encoding.in_units(self._document, outputs)
 
     def labels(self, x: Any = None) -> dict[str, Sequence[Any]]:
         """The value of each output column for each row: a category's text, a number in its units."""
-        return encoding.decoded(self.document, self.outputs(x))
+        outputs = self.outputs(x)
+        return encoding.decoded(self._document, outputs)
 
     def outputs(self, x: Any = None) -> Array:
         """What the last stage gives for each row, numbers standardised as the network has them."""

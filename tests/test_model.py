@@ -129,6 +129,11 @@ def test_number_outputs_come_back_in_their_own_units() -> None:
     assert figures["r2"] > 0.999
 
 
+def test_an_untrained_model_of_columns_is_fitted_on_its_own_data(models: Path) -> None:
+    assert layerkit.load(models / "iris.json").predict().shape == (150, 3)
+    assert len(layerkit.load(models / "iris.json").labels()["species"]) == 150
+
+
 def test_a_model_in_code_writes_the_document_that_makes_it_again(tmp_path: Path) -> None:
     model = classifier(name="toy", training={"steps": 3, "seed": 5})
     again = layerkit.load(model.save(tmp_path / "toy.safetensors"))
