@@ -21,9 +21,11 @@ from layerkit.builtin.sigmoid import Sigmoid as Sigmoid
 from layerkit.builtin.softmax import Softmax as Softmax
 from layerkit.context import Context as Context
 from layerkit.context import Step as Step
+from layerkit.data.arrow import Arrow as Arrow
 from layerkit.data.csv import CSV as CSV
 from layerkit.data.jsonl import JSONLines as JSONLines
 from layerkit.data.npz import NPZ as NPZ
+from layerkit.data.parquet import Parquet as Parquet
 from layerkit.data.safetensors import SafeTensors as SafeTensors
 from layerkit.declared import AT_LEAST_ONE as AT_LEAST_ONE
 from layerkit.declared import Size as Size

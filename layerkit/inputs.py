@@ -31,10 +31,21 @@ def _read_input(value: Any, info: ValidationInfo) -> ArrayInput | tuple[Column, 
         return ArrayInput.model_validate(value)
     if isinstance(value, list | tuple) and not any(isinstance(item, dict | Column) for item in value):
         return ArrayInput(shape=_sizes().validate_python(value))
-    return _read_output(value, info)
+    return _read_columns(value, info)
 
 
 def _read_output(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
+    columns = _read_columns(value, info)
+    for column in columns:
+        if column.fills:
+            raise refuse(
+                f'the output column "{column.column}" stands something in for cells that are empty or unknown, '
+                "and what is due can't be made up: only an input column may"
+            )
+    return columns
+
+
+def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
     columns: tuple[Column, ...] = _columns().validate_python(
         value if isinstance(value, list | tuple) else [value], context=info.context
     )

@@ -179,6 +179,11 @@ class Column(Part):
     """The column's name in the table."""
 
     @property
+    def fills(self) -> bool:
+        """Whether something stands in for cells that are empty or unknown: good for an input, never for an output."""
+        return False
+
+    @property
     def whole(self) -> bool:
         """Whether it encodes to whole numbers, such as an embedding takes."""
         return False

@@ -16,6 +16,7 @@ VERBS = {
     "evaluate": "Loss and metrics over data.",
     "explain": "Every number of one forward pass, one backward pass and one step.",
     "show": "Stages, shapes, parameters, and how far it is trained.",
+    "plot": "Draw loss and metrics from the saved history.",
     "check": "Find every fault in a document, its data and its saved file.",
     "plugins": "List every installed part.",
     "check-plugin": "Run the conformance checks of an installed part.",

@@ -56,12 +56,17 @@ def joined(blocks: Iterable[Table], source: str) -> Table:
     if len(parts) == 1:
         return parts[0]
     names = dict.fromkeys(chain.from_iterable(part.columns for part in parts))
-    columns = {
-        name: list(chain.from_iterable(part.columns.get(name, [None] * len(part)) for part in parts)) for name in names
-    }
+    columns = {name: _end_to_end([part.columns.get(name, [None] * len(part)) for part in parts]) for name in names}
     lines = [line for part in parts for line in part.lines or ()]
     numbers = [number for part in parts for number in part.numbers]
     return Table(columns, numbers, source, lines or None, parts[0].others)
+
+
+def _end_to_end(blocks: Sequence[Any]) -> Any:
+    """One column from its blocks: an array if each of them is one, or else a list."""
+    if all(isinstance(block, np.ndarray) for block in blocks):
+        return np.concatenate(blocks)
+    return list(chain.from_iterable(blocks))
 
 
 def chosen(table: Table, rows: Array) -> Table:

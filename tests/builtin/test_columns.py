@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import PydanticCustomError
 
-from layerkit import Category, CellError, DocumentError, Number
+from layerkit import Category, CellError, Dense, Document, DocumentError, Number
+from layerkit.testing import conformance
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
 TEXTS = st.lists(st.text(min_size=1), min_size=1, max_size=30)
@@ -116,3 +117,103 @@ def test_a_category_never_seen_is_refused_with_the_known_ones() -> None:
 def test_a_column_lists_a_category_once() -> None:
     with pytest.raises(DocumentError, match="twice"):
         Category(column="a", categories=("x", "x"))
+
+
+GAPS = st.lists(st.one_of(st.floats(-1e6, 1e6), st.sampled_from([None, "", " ", float("nan"), "3"])), max_size=20)
+
+
+@given(GAPS, GAPS)
+def test_a_number_with_gaps_fitted_in_blocks_is_fitted_on_its_numbers_alone(
+    first: list[Any], second: list[Any]
+) -> None:
+    numbers = [float(cell) for cell in first + second if cell not in (None, "", " ") and float(cell) == float(cell)]
+    blocks = Number(column="a", missing="mean").fit(first).fit(second)
+    whole = Number(column="a").fit(numbers)
+    assert blocks.count == whole.count
+    assert blocks.fitted == bool(numbers)
+    if numbers:
+        assert blocks.mean == pytest.approx(whole.mean, rel=1e-9, abs=1e-6)
+        assert blocks.deviation == pytest.approx(whole.deviation, rel=1e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("gap", [None, "", "  ", float("nan"), np.float32("nan"), "NaN"])
+@pytest.mark.parametrize("cells", [[1.0, 3.0], ["1", "3"]])
+def test_a_gap_becomes_the_mean_or_a_number(cells: list[Any], gap: Any) -> None:
+    cells = [*cells, gap]
+    np.testing.assert_array_equal(Number(column="a", missing="mean").fit(cells).encode(cells), [[-1.0], [1.0], [0.0]])
+    np.testing.assert_array_equal(Number(column="a", missing=5.0).fit(cells).encode(cells), [[-1.0], [1.0], [3.0]])
+    unscaled = Number(column="a", missing="mean", scale="none").fit(cells)
+    np.testing.assert_array_equal(unscaled.encode(cells), [[1.0], [3.0], [2.0]])
+    np.testing.assert_array_equal(unscaled.decode(np.array([[7.0]])), [7.0])
+    np.testing.assert_array_equal(Number(column="a", missing=0, scale="none").encode(cells), [[1.0], [3.0], [0.0]])
+
+
+def test_what_pandas_calls_missing_is_a_gap() -> None:
+    pandas = pytest.importorskip("pandas")
+    cells = np.asarray(pandas.Series([1, pandas.NA, 3], dtype=object))
+    np.testing.assert_array_equal(Number(column="a", missing="mean").fit(cells).encode(cells), [[-1.0], [0.0], [1.0]])
+    assert Category(column="a", unknown="own").fit(cells).categories == ("1", "3")
+
+
+@pytest.mark.parametrize("cell", ["x", "inf", float("-inf"), [1], "1e999", 10**400])
+def test_what_is_no_number_is_refused_though_gaps_are_filled(cell: Any) -> None:
+    column = Number(column="a", missing="mean").fit([1, 2])
+    for act in (column.fit, column.encode):
+        with pytest.raises(CellError) as caught:
+            act([1, None, cell])
+        assert caught.value.index == 2
+
+
+def test_a_column_without_any_number_has_no_mean() -> None:
+    column = Number(column="a", missing="mean").fit([None, ""])
+    assert not column.fitted
+    with pytest.raises(CellError, match="no row of the training data holds a number"):
+        column.encode([1.0])
+
+
+def test_unknown_categories_and_gaps_have_a_place_of_their_own() -> None:
+    column = Category(column="a", unknown="own").fit(["y", None, "x"]).fit(["", "z"])
+    assert column.categories == ("x", "y", "z")
+    assert (column.width, column.names) == (4, ("a=x", "a=y", "a=z", "a=unknown"))
+    encoded = column.encode(["z", None, "new", float("nan")])
+    np.testing.assert_array_equal(encoded, np.eye(4)[[2, 3, 3, 3]])
+    assert column.decode(encoded) == ["z", None, None, None]
+
+
+def test_an_unknown_category_has_the_index_after_the_known() -> None:
+    column = Category(column="a", encoding="index", unknown="own", categories=("x", "y")).fit(["x"])
+    encoded = column.encode(["y", "new", ""])
+    assert (encoded.dtype, encoded[:, 0].tolist()) == (np.int64, [1, 2, 2])
+    assert column.decode(encoded) == ["y", None, None]
+
+
+@given(st.lists(st.one_of(st.text(), st.none()), max_size=20), st.lists(st.one_of(st.text(), st.none()), max_size=20))
+def test_categories_with_gaps_fitted_in_blocks_are_those_fitted_at_once(first: list[Any], second: list[Any]) -> None:
+    column = Category(column="a", unknown="own")
+    assert column.fit(first).fit(second) == column.fit(first + second)
+
+
+def test_binary_has_no_place_for_the_unknown() -> None:
+    with pytest.raises(DocumentError, match="no place for unknown categories"):
+        Category(column="a", encoding="binary", unknown="own")
+    with pytest.raises(PydanticCustomError, match="no place for unknown categories"):
+        Category(column="a", unknown="own").fit(["a", "b"], units=1)
+
+
+@pytest.mark.parametrize("output", [Category(column="t", unknown="own"), Number(column="t", missing="mean")])
+def test_what_is_due_is_never_made_up(output: Any) -> None:
+    with pytest.raises(DocumentError, match='the output column "t"'):
+        Document(input=[Number(column="a")], output=output, layers=[Dense(units=1)])
+
+
+def test_missing_is_one_of_two_words_or_a_number() -> None:
+    with pytest.raises(DocumentError, match='Number: missing: should be "refuse", "mean" or a number'):
+        Number(column="a", missing="median")
+
+
+test_conformance = conformance(
+    Number(column="a", missing="mean"),
+    Number(column="a", missing=0.0, scale="none"),
+    Category(column="a", unknown="own"),
+    Category(column="a", unknown="own", encoding="index"),
+)

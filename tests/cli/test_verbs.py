@@ -32,6 +32,7 @@ def test_help_lists_every_verb(cli: Callable[..., Any]) -> None:
         "evaluate",
         "explain",
         "show",
+        "plot",
         "check",
         "plugins",
         "check-plugin",
@@ -43,7 +44,19 @@ def test_help_lists_every_verb(cli: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize(
     "verb",
-    ["train", "predict", "evaluate", "explain", "show", "check", "plugins", "check-plugin", "new-plugin", "schema"],
+    [
+        "train",
+        "predict",
+        "evaluate",
+        "explain",
+        "show",
+        "plot",
+        "check",
+        "plugins",
+        "check-plugin",
+        "new-plugin",
+        "schema",
+    ],
 )
 def test_each_verb_has_its_own_help(verb: str, cli: Callable[..., Any]) -> None:
     ran = cli(verb, "--help")
