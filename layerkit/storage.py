@@ -100,7 +100,7 @@ def to_bytes(saved: Saved) -> bytes:
     }
     metadata = {
         "format": "layerkit 1",
-        "document": json.dumps(saved.document.to_json(), ensure_ascii=False),
+        "document": _document_text(saved.document),
         "step": str(saved.step),
         "epoch": str(saved.epoch),
         "parts": json.dumps(saved.parts),
@@ -149,6 +149,14 @@ def from_bytes(content: bytes, source: str) -> Saved:
 
 def _mark(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode()
+
+
+def _document_text(document: Document) -> str:
+    try:
+        return json.dumps(document.to_json(), ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        # better no file than one that can't be read again
+        raise SavedFileError(f"the document can't be written as JSON: {error}") from None
 
 
 def _split(content: bytes, source: str) -> tuple[bytes, memoryview]:

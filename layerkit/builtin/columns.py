@@ -55,12 +55,16 @@ class Number(Column):
     def fit(self, values: Sequence[Any], units: int | None = None) -> Self:
         if self.fitted and not self.count:
             return self
-        numbers = _numbers(values, self.fills)
-        numbers = numbers[~np.isnan(numbers)]
+        cells = _numbers(values, self.fills)
+        numbers = cells[~np.isnan(cells)]
         if not len(numbers):
             return self
-        added, mean = len(numbers), float(np.mean(numbers))
-        squares = float(np.sum((numbers - mean) ** 2))
+        with np.errstate(over="ignore"):  # seen below
+            added, mean = len(numbers), float(np.mean(numbers))
+            squares = float(np.sum((numbers - mean) ** 2))
+        if not isfinite(squares):
+            far = int(np.nanargmax(np.abs(cells)))
+            raise CellError(far, f'{cells[far]:g} is too far out for a mean and a deviation; "scale": "none" takes it')
         if self.mean is not None and self.deviation is not None:
             shift, total = mean - self.mean, self.count + added
             squares += self.deviation**2 * self.count + shift**2 * self.count * added / total

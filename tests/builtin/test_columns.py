@@ -48,6 +48,13 @@ def test_an_outlier_leaves_every_number_finite() -> None:
     assert np.isfinite(column.encode([1.0, 1e150])).all()
 
 
+def test_a_number_too_far_out_for_a_deviation_is_named() -> None:
+    with pytest.raises(CellError, match="1e\\+200 is too far out") as caught:
+        Number(column="a").fit([1.0, 1e200, 2.0])
+    assert caught.value.index == 1
+    assert Number(column="a", scale="none").fit([1.0, 1e200]).fitted
+
+
 def test_without_a_scale_a_number_is_itself() -> None:
     column = Number(column="a", scale="none")
     assert column.fitted
