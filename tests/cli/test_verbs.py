@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+VERBS = "train predict evaluate explain show plot check plugins check-plugin new-plugin schema".split()
+
 
 @pytest.fixture
 def iris(models: Path, cli: Callable[..., Any]) -> Path:
@@ -26,38 +28,11 @@ def iris(models: Path, cli: Callable[..., Any]) -> Path:
 def test_help_lists_every_verb(cli: Callable[..., Any]) -> None:
     ran = cli("--help")
     assert ran.code == 0
-    for verb in (
-        "train",
-        "predict",
-        "evaluate",
-        "explain",
-        "show",
-        "plot",
-        "check",
-        "plugins",
-        "check-plugin",
-        "new-plugin",
-        "schema",
-    ):
+    for verb in VERBS:
         assert f"\n  {verb} " in ran.out
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [
-        "train",
-        "predict",
-        "evaluate",
-        "explain",
-        "show",
-        "plot",
-        "check",
-        "plugins",
-        "check-plugin",
-        "new-plugin",
-        "schema",
-    ],
-)
+@pytest.mark.parametrize("verb", VERBS)
 def test_each_verb_has_its_own_help(verb: str, cli: Callable[..., Any]) -> None:
     ran = cli(verb, "--help")
     assert (ran.code, "Usage: layerkit " + verb in ran.out) == (0, True)
