@@ -16,7 +16,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-VERBS = "train predict evaluate explain show plot check plugins check-plugin new-plugin schema".split()
+VERBS = [
+    "train",
+    "predict",
+    "evaluate",
+    "explain",
+    "show",
+    "plot",
+    "check",
+    "plugins",
+    "check-plugin",
+    "new-plugin",
+    "schema",
+]
 
 
 @pytest.fixture
