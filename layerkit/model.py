@@ -271,7 +271,11 @@ class Model:
     def _table(self, x: Any, y: Any = None) -> Table:
         if x is None:
             return encoding.read_own(self._document, self._folder)
-        return x if isinstance(x, Table) else table_of(x, y)
+        if isinstance(x, Table):
+            return x
+        if not self._document.columns and hasattr(x, "columns"):
+            x = np.asarray(x)  # a DataFrame, where the names of its columns mean nothing
+        return table_of(x, y)
 
     def _split(self, table: Table) -> tuple[Table, Table | None]:
         """Training and validation rows, by the document's fraction or from its validation file."""

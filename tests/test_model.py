@@ -89,6 +89,8 @@ def test_parameters_are_copies() -> None:
 
 def test_what_has_an_array_inside_is_an_array() -> None:
     class Frame:
+        columns = ("a", "b", "c")
+
         def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
             return X
 
