@@ -159,6 +159,9 @@ def _unknown(kind: str, reference: str, of_kind: list[Installed], distribution: 
         return "layerkit itself is not installed, so no part can be found: `pip install layerkit`"
     if distribution and DISTRIBUTION.fullmatch(distribution):
         return f'the {kind} "{reference}" is not installed: it came from {distribution}, `pip install {distribution}`'
+    others = sorted({part.kind for part in installed() if part.name == reference})
+    if others == ["layer"] and kind == "activation":
+        return f'"{reference}" is a layer, not an activation: write it as an entry of its own in layers'
     return f'no {kind} "{reference}" is installed; {did_you_mean(reference, {part.name for part in of_kind})}'
 
 

@@ -180,6 +180,11 @@ def test_check_runs_a_plugin_and_names_what_is_wrong_with_it(
     assert ran.json["faults"] == [{"where": "layers.0", "message": "Half.forward gives NaN for finite numbers"}]
 
 
+def test_a_layer_in_an_activations_place_is_told_where_it_belongs() -> None:
+    with pytest.raises(layerkit.DocumentError, match='"dense" is a layer, not an activation: write it as an entry'):
+        use({"type": "dense", "units": 1, "activation": "dense"})
+
+
 def test_a_part_of_another_kind_is_not_taken() -> None:
     with pytest.raises(layerkit.DocumentError, match='no layer or activation "half_squared_error"'):
         use("half_squared_error")
