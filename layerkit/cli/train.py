@@ -80,7 +80,7 @@ def command(
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
         if dry_run:
-            _say_plan(opened, plan.goal, len(plan.rows.x), form)
+            _say_plan(opened, plan.goal, plan.rows.count, form)
             return 0
 
         def save() -> None:
