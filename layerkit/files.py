@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from layerkit.errors import DataError, LayerkitError, SavedFileError, SaveError
@@ -37,8 +38,8 @@ def read(path: Path, largest: int, error: type[LayerkitError]) -> bytes:
         raise error(f"can't be read: {cause.strerror}", str(path)) from None
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step: whatever stood there stays whole until the new bytes are on the disk.
+def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Put `content`, or its pieces, at `path` in one step: what was there stays whole until the bytes are on disk.
 
     A temporary file in the same folder is written, synced and renamed, and the folder is synced. A link is followed.
     Raises SaveError; the temporary file is gone then.
@@ -53,7 +54,7 @@ def replace(path: Path, content: bytes) -> None:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
         try:
             with open(handle, "wb") as file:
-                file.write(content)
+                file.writelines([content] if isinstance(content, bytes) else content)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())

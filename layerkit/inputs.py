@@ -74,9 +74,14 @@ class InlineArrays(Declared):
 
 
 class DataFile(Declared):
-    """A data file, relative to the document's folder."""
+    """A data file, relative to the document's folder.
+
+    With a `buffer`, it is read again for each epoch, and so many rows of it are held at a time, and shuffled among
+    themselves; without one, all its rows are in memory.
+    """
 
     path: str = Field(min_length=1)
+    buffer: int | None = Field(None, ge=1)
 
 
 def _read_data(value: Any, info: ValidationInfo) -> InlineArrays | DataFile | tuple[dict[str, Any], ...]:

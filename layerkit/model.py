@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,17 @@ import numpy as np
 from pydantic import ValidationError
 
 from layerkit import registry, storage
-from layerkit.data import encoding
-from layerkit.data.batches import InMemory, Rows, Source, split, steps_per_epoch
-from layerkit.data.tables import chosen, table_of
-from layerkit.data.weighting import class_names, classes, weights_of_classes
+from layerkit.data import encoding, reading
+from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
+from layerkit.data.preparing import encoder, fitted_on, prepare
+from layerkit.data.reading import InOrder, Tables, some
+from layerkit.data.splitting import Nothing, Side
+from layerkit.data.streaming import Streamed
+from layerkit.data.tables import joined, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, Session, State
-from layerkit.errors import DataError, DocumentError, did_you_mean
+from layerkit.errors import DocumentError, did_you_mean
 from layerkit.history import Figures, History, Patience
 from layerkit.network import Network
 from layerkit.ops import Array
@@ -119,7 +122,7 @@ class Model:
         """The stages. Columns that aren't fitted yet are fitted on the training rows of the document's own data."""
         if self._network is None:
             if not encoding.fitted(self._document):
-                self._fit(self._split(encoding.read_own(self._document, self._folder))[0])
+                self._document = fitted_on(self._document, reading.own(self._document, self._folder))
             self._network = encoding.network_of(self._document)
         return self._network
 
@@ -143,23 +146,33 @@ class Model:
 
     def outputs(self, x: Any = None) -> Array:
         """What the last stage gives for each row, numbers standardised as the network has them."""
-        table, session = self._table(x), self.session()
-        rows = encoding.inputs(self._document, table)
-        starts = range(0, max(len(rows), 1), ROWS_PER_PASS)
-        return np.concatenate([session.predict(rows[first : first + ROWS_PER_PASS]) for first in starts])
+        blocks = list(self.each_output(x))
+        if not blocks:
+            network = self.network
+            return self.session().predict(np.zeros((0, *network.input_shape), network.input_dtype))
+        return np.concatenate(blocks)
+
+    def each_output(self, x: Any = None) -> Iterator[Array]:
+        """The same, so many rows at a time that they fit into memory, whatever the file."""
+        tables, session = self._tables(x), self.session()
+        rows = (Rows(each, each[:, :0]) for each in (encoding.inputs(self._document, table) for table in tables))
+        for block in regrouped(rows, ROWS_PER_PASS):
+            yield session.predict(block.x)
 
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:
         """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
         if x is None:
-            training, validation = self._prepared(*self._split(self._table(None)))
+            training, validation = self._prepared(self._tables(None))
             return self._figures(self.session(), validation or training)
-        return self._figures(self.session(), InMemory(self._rows(self._table(x, y))))
+        session, side = self.session(), Side(some(self._tables(x, y)), Nothing(), False)
+        return self._figures(session, Streamed(side, encoder(self._document), ROWS_PER_PASS))
 
     def explain(self, x: Any = None, y: Any = None) -> Explanation:
         """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed."""
         from layerkit.explain import explain
 
-        table, network = self._table(x, y), self.network
+        tables, network = self._tables(x, y), self.network
+        table = joined(tables, tables.source)
         rows = encoding.inputs(self._document, table)
         known = self._document.loss is not None and encoding.has_targets(self._document, table)
         due = encoding.targets(self._document, table, network.output_shape) if known else None
@@ -200,10 +213,7 @@ class Model:
         for field in ("loss", "optimizer"):
             if getattr(self._document, field) is None:
                 raise DocumentError(f'the document has no "{field}", so it can\'t be trained', field)
-        table = self._table(x, y, weights)
-        if not len(table):
-            raise DataError("there are no rows", table.source)
-        rows, validation = self._prepared(*self._split(table))
+        rows, validation = self._prepared(self._tables(x, y, weights))
         if not self.network.trained:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
@@ -310,47 +320,22 @@ class Model:
         storage.save(target, saved)
         return target
 
-    def _table(self, x: Any, y: Any = None, weights: Any = None) -> Table:
+    def _tables(self, x: Any, y: Any = None, weights: Any = None) -> Tables:
         if x is None:
-            return encoding.read_own(self._document, self._folder)
-        if isinstance(x, Table):
+            return reading.own(self._document, self._folder)
+        if isinstance(x, Tables):
             return x
+        if isinstance(x, Table):
+            return InOrder([x])
         if not self._document.columns and hasattr(x, "columns"):
             x = np.asarray(x)  # a DataFrame, where the names of its columns mean nothing
-        return table_of(x, y, weights)
+        return InOrder([table_of(x, y, weights)])
 
-    def _split(self, table: Table) -> tuple[Table, Table | None]:
-        """Training and validation rows, by the document's fraction or from its validation file."""
-        held_out, seed = self._document.training.validation, self._document.training.seed
-        if held_out is None:
-            return table, None
-        if isinstance(held_out, str):
-            return table, encoding.read_file(self._folder / held_out, self._document)
-        kept, left = split(seed, held_out, encoding.classes_of(self._document, table))
-        if not len(kept) or not len(left):
-            raise DataError(f"validation {held_out} of {len(table)} rows leaves one side without a row", table.source)
-        return chosen(table, kept), chosen(table, left)
-
-    def _prepared(self, training: Table, validation: Table | None) -> tuple[InMemory, InMemory | None]:
-        if not encoding.fitted(self._document):
-            self._fit(training)
-        rows = self._weighted(self._rows(training), encoding.sample_weights(self._document, training))
-        return InMemory(rows), InMemory(self._rows(validation)) if validation else None
-
-    def _weighted(self, rows: Rows, weights: Array | None) -> Rows:
-        """The rows with how much each counts: by its own weight, and by its class."""
-        if self._document.training.class_weights is not None:
-            names, index = class_names(self._document, rows.t), classes(rows.t)
-            of_class = weights_of_classes(self._document, names, np.bincount(index, minlength=len(names)))[index]
-            weights = of_class if weights is None else weights * of_class
-        return rows if weights is None else rows._replace(weights=weights.astype(self._document.dtype))
-
-    def _fit(self, training: Table) -> None:
-        self._document, self._network = encoding.fit(self._document, training), None
-
-    def _rows(self, table: Table) -> Rows:
-        shape = self.network.output_shape
-        return Rows(encoding.inputs(self._document, table), encoding.targets(self._document, table, shape))
+    def _prepared(self, tables: Tables) -> tuple[Source, Source | None]:
+        prepared = prepare(self._document, some(tables), self._folder)
+        if prepared.document is not self._document:
+            self._document, self._network = prepared.document, None
+        return prepared.training, prepared.validation
 
     def _current(self) -> State:
         if self._state is None:

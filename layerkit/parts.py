@@ -236,6 +236,10 @@ class Column(Part):
         """What each of the numbers is called in a file of predictions."""
         return (self.column,)
 
+    def packed(self, values: Sequence[Any]) -> Sequence[Any]:
+        """The same cells, as far as `fit` and `encode` go, in less memory if there is a way; so are they kept."""
+        return values
+
     @abstractmethod
     def encode(self, values: Sequence[Any]) -> Array:
         """A NumPy array (rows, width). Raises CellError at the first value that doesn't fit."""
@@ -269,6 +273,13 @@ class Reader(Part):
     @abstractmethod
     def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Table]:
         """The rows in order, a block at a time; only the named columns, where they are named. Raises DataError."""
+
+    def arrays(self, path: Path, columns: Sequence[str] | None = None) -> Mapping[str, Any] | None:
+        """The same columns as arrays, of which a slice reads its rows alone; None if the file has to be read in order.
+
+        Each has `shape`, `dtype`, and a first axis of the rows.
+        """
+        return None
 
 
 class Engine(Part):

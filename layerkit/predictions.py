@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +44,35 @@ class Predictions:
             labels = list(*self.classes.values())
         return {"predictions": self.outputs.tolist()} | ({"labels": labels} if self.classes else {})
 
-    def to_bytes(self, path: Path) -> bytes:
-        """The content of a file of this suffix; see `check_suffix`."""
-        columns = self.columns
-        match path.suffix:
-            case ".csv":
+
+def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
+    """The content of a file of this suffix (see `check_suffix`): csv and jsonl block by block, the others whole."""
+    match path.suffix:
+        case ".csv":
+            for i, block in enumerate(blocks):
                 text = io.StringIO()
                 writer = csv.writer(text, lineterminator="\n")
-                writer.writerow(columns)
-                writer.writerows(zip(*columns.values()))
-                return text.getvalue().encode()
-            case ".jsonl":
-                rows = (dict(zip(columns, row)) for row in zip(*columns.values()))
-                return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-            case ".npz":
-                content = io.BytesIO()
-                np.savez(content, predictions=self.outputs)
-                return content.getvalue()
-        return json.dumps(self.to_json(), ensure_ascii=False).encode()
+                if not i:
+                    writer.writerow(block.columns)
+                writer.writerows(zip(*block.columns.values()))
+                yield text.getvalue().encode()
+        case ".jsonl":
+            for block in blocks:
+                rows = (dict(zip(block.columns, row)) for row in zip(*block.columns.values()))
+                yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        case ".npz":
+            content = io.BytesIO()
+            np.savez(content, predictions=end_to_end(blocks).outputs)
+            yield content.getvalue()
+        case _:
+            yield json.dumps(end_to_end(blocks).to_json(), ensure_ascii=False).encode()
+
+
+def end_to_end(blocks: Iterable[Predictions]) -> Predictions:
+    """The predictions of all rows as one."""
+    parts = list(blocks)
+    classes = {name: list(chain.from_iterable(part.classes[name] for part in parts)) for name in parts[0].classes}
+    return Predictions(np.concatenate([part.outputs for part in parts]), classes, parts[0].names)
 
 
 def predictions(document: Document, outputs: Array) -> Predictions:

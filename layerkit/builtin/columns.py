@@ -77,6 +77,14 @@ class Number(Column):
     def width(self) -> int:
         return 1
 
+    def packed(self, values: Sequence[Any]) -> Sequence[Any]:
+        numbers = _floats(values)
+        if numbers is None and self.fills:
+            numbers = _floats([nan if _missing(cell) else cell for cell in values])
+        # a cell that will be refused is kept, to be named as it was written
+        whole = numbers is not None and numbers.ndim == 1 and not np.any(_refused(numbers, self.fills))
+        return numbers if whole else values  # type: ignore[return-value]
+
     def encode(self, values: Sequence[Any]) -> Array:
         if len(values) and not self.fitted:
             raise CellError(0, "no row of the training data holds a number in this column, so it has no mean")
@@ -195,7 +203,7 @@ def _numbers(values: Sequence[Any], gaps: bool) -> Array:
     numbers = _floats(values)
     if numbers is None and gaps:
         numbers = _floats([nan if _missing(cell) else cell for cell in values])
-    passing = numbers is not None and not np.any(np.isinf(numbers) if gaps else ~np.isfinite(numbers))
+    passing = numbers is not None and not np.any(_refused(numbers, gaps))
     for index, cell in enumerate(() if passing else values):
         if _missing(cell):
             if gaps:
@@ -208,6 +216,10 @@ def _numbers(values: Sequence[Any], gaps: bool) -> Array:
     if numbers is None or numbers.ndim != 1:
         raise CellError(0, "a cell holds a list where a number is due")
     return numbers
+
+
+def _refused(numbers: Array, gaps: bool) -> Array:
+    return np.isinf(numbers) if gaps else ~np.isfinite(numbers)
 
 
 def _floats(values: Sequence[Any]) -> Array | None:

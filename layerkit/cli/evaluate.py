@@ -16,11 +16,11 @@ from layerkit.cli.common import data_option, format_option, model_argument, noti
 def command(model: Path, data: Path | None, form: str) -> None:
     """Loss and metrics of MODEL over --data, or over the document's validation rows; all its rows if it has none."""
     notices_on_stderr()
-    from layerkit.data.encoding import read_file
+    from layerkit.data.reading import File
     from layerkit.opening import open_model
 
     opened = open_model(model)
-    rows = None if data is None else read_file(data, opened.document)
+    rows = None if data is None else File(data, opened.document)
     figures = dict(opened.evaluate(rows))
     which = str(data) if data else "validation rows" if opened.document.training.validation else "the document's rows"
     loss = figures.pop("loss")

@@ -24,17 +24,13 @@ def command(model: Path, data: Path | None, row: int, form: str) -> None:
     A document is explained from its own first parameters; a saved file from where it stands.
     """
     notices_on_stderr()
-    from layerkit.data.encoding import read_file, read_own
-    from layerkit.data.tables import chosen
-    from layerkit.errors import DataError
+    from layerkit.data.reading import File, own, row_of
     from layerkit.opening import open_model
     from layerkit.storage import SUFFIX
 
     opened = open_model(model, restart=model.suffix != SUFFIX)
-    rows = read_file(data, opened.document) if data else read_own(opened.document, opened.folder)
-    if row >= len(rows):
-        raise DataError(f"there is no row {row}; the rows are 0 to {len(rows) - 1}", rows.source)
-    explanation = opened.explain(chosen(rows, [row]))
+    rows = File(data, opened.document) if data else own(opened.document, opened.folder)
+    explanation = opened.explain(row_of(rows, row))
     if form == "json":
         print_json(explanation.to_json())
     else:

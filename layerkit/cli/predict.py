@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from layerkit.cli.common import data_option, format_option, model_argument, notices_on_stderr, print_json, table
+
+if TYPE_CHECKING:
+    from layerkit.predictions import Predictions
 
 SHOWN = 20
 
@@ -21,24 +24,37 @@ SHOWN = 20
 def command(model: Path, data: Path | None, output: Path | None, form: str) -> None:
     """The output of MODEL for each row: labels and probabilities where it is a category."""
     notices_on_stderr()
-    from layerkit.data.encoding import read_file
+    from layerkit.data.reading import File
     from layerkit.files import replace
     from layerkit.opening import open_model
-    from layerkit.predictions import check_suffix, predictions
+    from layerkit.predictions import check_suffix, contents, end_to_end, predictions
 
     if output is not None:
         check_suffix(output)
     opened = open_model(model)
-    rows = None if data is None else read_file(data, opened.document, targets=False)
-    outputs = opened.outputs(rows)
-    found = predictions(opened.document, outputs)
+    rows = None if data is None else File(data, opened.document, targets=False)
+    found = (predictions(opened.document, outputs) for outputs in opened.each_output(rows))
     if output is not None:
-        replace(output, found.to_bytes(output))
-        click.echo(f"wrote {len(outputs):,} rows to {output}", err=True)
+        counted = _Counted(found)
+        replace(output, contents(counted, output))
+        click.echo(f"wrote {counted.rows:,} rows to {output}", err=True)
     elif form == "json":
-        print_json(found.to_json())
+        print_json(end_to_end(found).to_json())
     else:
-        _print(found.columns, len(outputs))
+        first = next(found)
+        _print(first.columns, len(first.outputs) + sum(len(each.outputs) for each in found))
+
+
+class _Counted:
+    """The same predictions, and how many rows have gone by."""
+
+    def __init__(self, blocks: Iterable[Predictions]) -> None:
+        self.rows, self._blocks = 0, blocks
+
+    def __iter__(self) -> Iterator[Predictions]:
+        for block in self._blocks:
+            self.rows += len(block.outputs)
+            yield block
 
 
 def _print(columns: Mapping[str, Sequence[Any]], rows: int) -> None:

@@ -64,7 +64,7 @@ def command(
     if steps and epochs:
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
-    from layerkit.data.encoding import read_file
+    from layerkit.data.reading import File
     from layerkit.files import check_writable
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -75,7 +75,7 @@ def command(
     check_writable(path)
     with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
         opened = open_model(model, fields, output, restart)
-        rows = None if data is None else read_file(data, opened.document)
+        rows = None if data is None else File(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
         if dry_run:
             _say_plan(opened, plan.goal, plan.rows.count, form)

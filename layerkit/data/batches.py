@@ -1,9 +1,9 @@
-"""Rows in order: the seeded split into training and validation, and the seeded order of each epoch."""
+"""Rows as a network takes them, and the seeded order of each epoch."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,17 +78,28 @@ def shuffled(seed: int, turn: int, rows: int, purpose: str) -> Array:
     return np.argsort(keys, kind="stable")
 
 
-def split(seed: int, fraction: float, classes: Array) -> tuple[Array, Array]:
-    """Indices of the training and of the validation rows; every class gives the same share, to within one row.
+def regrouped(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:
+    """The same rows in the same order, `size` at a time; the last may be fewer."""
+    kept: list[Rows] = []
+    count = 0
+    for block in blocks:
+        first, rows = 0, len(block.x)
+        while count + rows - first >= size:
+            stop = first + size - count
+            yield _end_to_end([*kept, block.at(slice(first, stop))])
+            kept, count, first = [], 0, stop
+        if first < rows:
+            kept.append(block.at(slice(first, rows)))
+            count += rows - first
+    if kept:
+        yield _end_to_end(kept)
 
-    `classes` has the class of each row; all of one class where there are none.
-    """
-    order = shuffled(seed, 0, len(classes), "split")
-    order = order[np.argsort(classes[order], kind="stable")]
-    # every (1 / fraction)-th row of the rows sorted by class
-    counted = np.floor(np.arange(len(order) + 1) * fraction + 0.5)
-    held = counted[1:] > counted[:-1]
-    return np.sort(order[~held]), np.sort(order[held])
+
+def _end_to_end(parts: Sequence[Rows]) -> Rows:
+    if len(parts) == 1:
+        return parts[0]
+    weights = None if parts[0].weights is None else np.concatenate([part.weights for part in parts])
+    return Rows(np.concatenate([part.x for part in parts]), np.concatenate([part.t for part in parts]), weights)
 
 
 def steps_per_epoch(rows: int, size: int) -> int:

@@ -2,68 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from pydantic_core import PydanticCustomError
 
-from layerkit import registry
 from layerkit.builtin.columns import Number
-from layerkit.data.tables import WEIGHTS, cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
+from layerkit.data.tables import WEIGHTS, cell_fault, column
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault
-from layerkit.inputs import DataFile, InlineArrays
 from layerkit.network import Network, build
 from layerkit.ops import Array
-from layerkit.part import find_class
-from layerkit.parts import Column, Reader, Shape, Table
+from layerkit.parts import Column, Shape, Table
 
 
-def read_file(path: Path, document: Document, targets: bool = True) -> Table:
-    """The columns of a data file that the document needs; without `targets`, only those of its input."""
-    suffix = path.suffix.removeprefix(".").lower()
-    known = sorted({part.name for part in registry.installed() if part.kind == "reader"})
-    if suffix not in known:
-        raise DataError(f'no reader for "{path.suffix}" is installed; known suffixes: {", ".join(known)}', str(path))
-    reader = find_class(["reader"], suffix)()
-    assert isinstance(reader, Reader)
-    table = joined(reader.blocks(path, _names(document, targets)), str(path))
-    if not document.columns:
-        _check_arrays(table)
-    faults = [fault for name in _names(document, False) for fault in missing_column(table, name)]
-    if faults:
-        raise DataError(faults)
-    return table
+def fit(document: Document, tables: Iterable[Table]) -> Document:
+    """The document with its columns fitted on these tables, which are gone through once, or twice if they must be.
 
-
-def read_own(document: Document, folder: Path) -> Table:
-    """The document's own training data. Raises DocumentError if it names none."""
-    data = document.training.data
-    if data is None:
-        raise DocumentError("the document names no data: give --data, or write training.data", "training.data")
-    if isinstance(data, DataFile):
-        return read_file(folder / data.path, document)
-    if isinstance(data, InlineArrays):
-        arrays = {"x": data.x} | ({} if data.y is None else {"y": data.y})
-        arrays = {name: _array(values, f"training.data.{name}") for name, values in arrays.items()}
-        return joined([table_of_arrays(arrays, "training.data")], "training.data")
-    return joined([table_of_objects(data, "training.data")], "training.data")
-
-
-def fit(document: Document, table: Table) -> Document:
-    """The document with its columns fitted on this table. An output of one unit tells two categories apart."""
+    An output of one unit tells two categories apart.
+    """
     if not document.columns:
         return document
-    inputs = _fitted(table, document.input)
+    inputs, outputs = document.input, document.output or ()
+    units, asked = None, False
+    for table in tables:
+        inputs = _fitted(table, inputs)
+        if outputs and not asked:
+            units, asked = _units(document, inputs), True
+        if outputs and units is not None:
+            outputs = _fitted(table, outputs, units or None)
     document = document.model_copy(update={"input": inputs})
     if document.output is not None:
-        units = network_of(document).output_shape[-1] if len(document.output) == 1 else None
-        outputs = _fitted(table, document.output, units)
+        if units is None:
+            units = network_of(document).output_shape[-1] if len(document.output) == 1 else 0
+            for table in tables:
+                outputs = _fitted(table, outputs, units or None)
         document = document.model_copy(update={"output": outputs})
         network_of(document)
     return document
+
+
+def _units(document: Document, inputs: Sequence[Column]) -> int | None:
+    """The units of an output that stands alone, 0 of several; None while the inputs' width may still decide."""
+    if len(document.output or ()) != 1:
+        return 0
+    try:
+        return int(network_of(document.model_copy(update={"input": inputs})).output_shape[-1])
+    except DocumentError:
+        return None
 
 
 def fitted(document: Document) -> bool:
@@ -94,7 +81,7 @@ def inputs(document: Document, table: Table) -> Array:
         x = _encoded(table, document.input)
         return x if x.dtype == np.int64 else x.astype(document.dtype)
     dtype = document.input.dtype or document.dtype
-    return _shaped(column(table, "x"), document.input.shape, dtype, f"{table.source}, x")
+    return _shaped(column(table, "x"), document.input.shape, dtype, f"{table.source}, x", table)
 
 
 def targets(document: Document, table: Table, output_shape: Shape) -> Array:
@@ -104,7 +91,7 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
             raise DocumentError('the document has no "output", so no column says what is due', "output")
         return _encoded(table, document.output).astype(document.dtype)
     where = f"{table.source}, y"
-    y = _array(column(table, "y"), where)
+    y = array_of(column(table, "y"), where)
     classes = output_shape[-1]
     if document.loss is not None and document.loss.labels and y.dtype.kind in "iu" and y.shape[1:] == output_shape[:-1]:
         if y.size and not 0 <= y.min() <= y.max() < classes:
@@ -114,7 +101,7 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
         return np.eye(classes, dtype=document.dtype)[y]
     if y.shape[1:] == () and output_shape == (1,):
         y = y[:, None]
-    return _shaped(y, output_shape, document.dtype, where)
+    return _shaped(y, output_shape, document.dtype, where, table)
 
 
 def sample_weights(document: Document, table: Table) -> Array | None:
@@ -135,13 +122,12 @@ def has_targets(document: Document, table: Table) -> bool:
     return bool(names) and all(name in table.columns for name in names)
 
 
-def classes_of(document: Document, table: Table) -> Array:
-    """The class of each row, for a split that keeps their shares; all zeros where the output isn't one category."""
+def labels_of(document: Document, table: Table) -> list[str] | None:
+    """The class of each row, for a split that keeps their shares; None where the output isn't one category."""
     outputs: Sequence[Column] = document.output or ()
     if len(outputs) == 1 and outputs[0].classes:
-        values = np.array([str(value) for value in column(table, outputs[0].column)])
-        return np.unique(values, return_inverse=True)[1]
-    return np.zeros(len(table), dtype=np.int64)
+        return [str(value) for value in column(table, outputs[0].column)]
+    return None
 
 
 def decoded(document: Document, y: Array) -> dict[str, Sequence[Any]]:
@@ -164,12 +150,20 @@ def in_units(document: Document, y: Array) -> Array:
     return np.concatenate(blocks, axis=1) if blocks else y
 
 
-def _names(document: Document, with_targets: bool) -> list[str]:
-    weights = [document.training.sample_weights] if with_targets and document.training.sample_weights else []
+def names_of(document: Document, targets: bool) -> list[str]:
+    """The columns that the document needs of its data; without `targets`, only those of its input."""
+    weights = [document.training.sample_weights] if targets and document.training.sample_weights else []
     if not document.columns:
-        return ["x", *(["y"] if with_targets else []), *weights]
-    columns = [each.column for each in (*document.input, *((document.output or ()) if with_targets else ()))]
+        return ["x", *(["y"] if targets else []), *weights]
+    columns = [each.column for each in (*document.input, *((document.output or ()) if targets else ()))]
     return list(dict.fromkeys([*columns, *weights]))
+
+
+def columns_of(document: Document) -> list[Column]:
+    """Every column that takes cells of the data, the weights' among them."""
+    name = document.training.sample_weights
+    weights = [] if name is None else [Number(column=name, scale="none")]
+    return [*(document.input if document.columns else ()), *(document.output or ()), *weights]
 
 
 def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -> tuple[Column, ...]:
@@ -206,16 +200,8 @@ def _encoded(table: Table, columns: Sequence[Column]) -> Array:
     return np.concatenate(blocks, axis=1)
 
 
-def _check_arrays(table: Table) -> None:
-    if "x" not in table.columns and table.lines is not None:
-        raise DataError(
-            "this file holds named columns where the document's input is an array; "
-            'an input of columns is "input": [{"column": name}, …]',
-            table.source,
-        )
-
-
-def _array(values: Any, where: str) -> Array:
+def array_of(values: Any, where: str) -> Array:
+    """Numbers as an array. Raises DataError where they are no numbers, or rows of different lengths."""
     try:
         array = np.asarray(values)
     except (TypeError, ValueError):
@@ -225,15 +211,16 @@ def _array(values: Any, where: str) -> Array:
     return array
 
 
-def _shaped(values: Any, shape: Shape, dtype: str, where: str) -> Array:
-    array = _array(values, where)
+def _shaped(values: Any, shape: Shape, dtype: str, where: str, table: Table) -> Array:
+    array = array_of(values, where)
     if array.shape[1:] != shape:
         raise DataError(f"a row has the shape {list(array.shape[1:])} where {list(shape)} is due", where)
     if dtype == "int64" and array.dtype.kind not in "biu":
         raise DataError("holds fractions where whole numbers are due", where)
     if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-        place = [int(i) for i in np.argwhere(~np.isfinite(array))[0]]
-        raise DataError(f"{array[tuple(place)]} is not a finite number", f"{where}{''.join(f'[{i}]' for i in place)}")
+        row, *place = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        whole = "".join(f"[{i}]" for i in (table.numbers[row] - 1, *place))
+        raise DataError(f"{array[row, *place]} is not a finite number", f"{where}{whole}")
     return array.astype(dtype, copy=False)
 
 

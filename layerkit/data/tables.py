@@ -76,12 +76,15 @@ def _end_to_end(blocks: Sequence[Any]) -> Any:
 
 def chosen(table: Table, rows: Array) -> Table:
     """The table of these rows alone (their indices, from 0), which keep their numbers."""
-    columns = {
-        name: values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
-        for name, values in table.columns.items()
-    }
-    lines = [table.lines[row] for row in rows] if table.lines else None
-    return Table(columns, [table.numbers[row] for row in rows], table.source, lines)
+    columns = {name: _chosen(values, rows) for name, values in table.columns.items()}
+    lines = None if table.lines is None else np.asarray(table.lines)[rows]
+    return Table(columns, np.asarray(table.numbers)[rows], table.source, lines, table.others)  # type: ignore[arg-type]
+
+
+def _chosen(values: Any, rows: Array) -> Any:
+    if isinstance(values, np.ndarray):
+        return values[rows]
+    return values.at(rows) if hasattr(values, "at") else [values[row] for row in rows]
 
 
 def column(table: Table, name: str) -> Sequence[Any]:
@@ -100,5 +103,5 @@ def missing_column(table: Table, name: str) -> list[Fault]:
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:
     """The fault of one cell, with its row (the first is row 1, whatever the header) and its line in the file."""
-    line = f" (line {table.lines[error.index]})" if table.lines else ""
+    line = "" if table.lines is None else f" (line {table.lines[error.index]})"
     return DataError(str(error), f'{table.source}, row {table.numbers[error.index]}{line}, column "{name}"')

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
+from layerkit.data.batches import Rows
 from layerkit.document import Document
 from layerkit.errors import DocumentError, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Column
 
 WHERE = "training.class_weights"
+
+
+class Tally:
+    """The training rows as they are counted, and then the weight of each: its own, times that of its class."""
+
+    def __init__(self, document: Document) -> None:
+        self.rows = 0
+        self._document = document
+        self._by_class = document.training.class_weights is not None
+        self._names: Sequence[str] = ()
+        self._counts: Array = np.zeros(0, dtype=np.int64)
+
+    def add(self, rows: Rows) -> Rows:
+        """Count these rows, and give them back."""
+        self.rows += len(rows.x)
+        if self._by_class:
+            self._names = class_names(self._document, rows.t)
+            counts = np.bincount(classes(rows.t), minlength=len(self._names))
+            self._counts = counts + (self._counts if len(self._counts) else 0)
+        return rows
+
+    def weighted(self, rows: Rows) -> Rows:
+        """The rows with how much each counts, once all are counted."""
+        weights = rows.weights
+        if self._by_class:
+            of_class = self._of_classes[classes(rows.t)]
+            weights = of_class if weights is None else weights * of_class
+        return rows if weights is None else rows._replace(weights=weights.astype(self._document.dtype))
+
+    @cached_property
+    def _of_classes(self) -> Array:
+        return weights_of_classes(self._document, self._names, self._counts)
 
 
 def class_names(document: Document, t: Array) -> Sequence[str]:

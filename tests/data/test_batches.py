@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerkit.data.batches import InMemory, Rows, shuffled, split, steps_per_epoch
+from layerkit.data.batches import InMemory, Rows, shuffled, steps_per_epoch
+from layerkit.data.splitting import split
 
 FRACTIONS = st.floats(0.05, 0.95)
 

@@ -1,0 +1,108 @@
+"""Tables in memory, each cell in a few bytes rather than as an object of Python's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+from layerkit.data.encoding import array_of, columns_of
+from layerkit.data.reading import InOrder, Tables
+from layerkit.document import Document
+from layerkit.errors import DataError
+from layerkit.files import memory
+from layerkit.ops import Array
+from layerkit.parts import Column, Table
+
+STREAM_IT = 'to read it piece by piece, declare a buffer of rows: "data": {"path": …, "buffer": 65536}'
+OF_ONE_VALUE = 100
+"""Bytes that one of a column's different values takes."""
+
+
+def packed(tables: Tables, document: Document) -> InOrder:
+    """All rows, packed as the document's columns take them. Raises DataError where memory can't hold them."""
+    if isinstance(tables, InOrder):
+        return tables
+    found, codes, size = [], dict[str, _Codes](), 0
+    for table in tables:
+        columns = {name: _packed(name, values, document, codes) for name, values in table.columns.items()}
+        found.append(Table(columns, table.numbers, table.source, _lines(table), table.others))
+        size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
+        check_fits(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
+    return InOrder(found)
+
+
+def check_fits(size: int, source: str) -> None:
+    """Raise DataError, with what would work, if so many bytes are more than this machine has."""
+    if size > memory():
+        message = f"its rows need more than the {memory() / 2**30:,.1f} GiB that this machine has; {STREAM_IT}"
+        raise DataError(message, source)
+
+
+class Coded(Sequence[Any]):
+    """Cells as the places of their values in a list."""
+
+    def __init__(self, codes: Array, values: Sequence[Any]) -> None:
+        self._codes, self._values = codes, values
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the places."""
+        return int(self._codes.nbytes)
+
+    def at(self, rows: Array) -> Coded:
+        """These rows alone."""
+        return Coded(self._codes[rows], self._values)
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        codes = self._codes[index]
+        return Coded(codes, self._values) if isinstance(index, slice) else self._values[codes]
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._values.__getitem__, self._codes.tolist())
+
+
+class _Codes:
+    """The values of one column so far, and the place of each."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self._places: dict[Any, int] = {}
+
+    def of(self, cells: Sequence[Any]) -> Coded:
+        places = self._places
+        # the type too: 1, 1.0 and true are one key otherwise
+        keys = [(type(cell), cell) for cell in cells]
+        for key in dict.fromkeys(keys):
+            if key not in places:
+                places[key] = len(self.values)
+                self.values.append(key[1])
+        return Coded(np.fromiter(map(places.__getitem__, keys), np.int32, len(keys)), self.values)
+
+
+def _packed(name: str, cells: Any, document: Document, codes: dict[str, _Codes]) -> Any:
+    if isinstance(cells, np.ndarray) and cells.dtype != object:
+        return cells
+    if not document.columns and name in ("x", "y"):
+        return array_of(cells, f"{name}")
+    takers: Sequence[Column] = [each for each in columns_of(document) if each.column == name]
+    values = takers[0].packed(cells) if len(takers) == 1 else cells
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values
+    try:
+        return codes.setdefault(name, _Codes()).of(list(values))
+    except TypeError:  # lists and objects, which some column may take, have no place in a dictionary
+        return values
+
+
+def _lines(table: Table) -> Any:
+    """Eight bytes a line, or none at all for a range."""
+    return table.lines if table.lines is None or isinstance(table.lines, range) else np.asarray(table.lines, np.int64)

@@ -1,0 +1,152 @@
+"""From a document's rows to what a run takes: columns fitted, rows split, encoded, and weighted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from layerkit.data import encoding
+from layerkit.data.batches import InMemory, Rows, Source
+from layerkit.data.packing import check_fits, packed
+from layerkit.data.reading import File, InOrder, Tables
+from layerkit.data.splitting import Drawn, Exact, Nothing, Side, Split
+from layerkit.data.streaming import Streamed
+from layerkit.data.weighting import Tally
+from layerkit.document import Document
+from layerkit.errors import DataError
+from layerkit.inputs import DataFile
+from layerkit.parts import Table
+
+Encode: TypeAlias = Callable[[Table], Rows]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The document with its columns fitted, its training rows, and its validation rows if it keeps any."""
+
+    document: Document
+    training: Source
+    validation: Source | None
+
+
+def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
+    """Fit what isn't fitted on the training rows, and encode all rows, so that every faulty cell is found now.
+
+    `folder` is where a validation file is. Raises DataError and DocumentError.
+    """
+    buffer = _buffer(document)
+    tables = _held(tables, document)
+    training, held_out = _sides(document, tables)
+    path = document.training.validation
+    file = _held(File(folder / path, document), document) if isinstance(path, str) else None
+    if not encoding.fitted(document):
+        document = encoding.fit(document, training)
+    encode, tally = encoder(document, weights=True), Tally(document)
+    if buffer is not None and isinstance(tables, File):
+        return _streamed(document, training, held_out, file, buffer)
+    rows = tally.weighted(tally.add(_gathered(training, encode)))
+    validation = held_out or file
+    return Prepared(
+        document, InMemory(rows), None if validation is None else InMemory(_gathered(validation, encoder(document)))
+    )
+
+
+def fitted_on(document: Document, tables: Tables) -> Document:
+    """The document with its columns fitted on the training rows among these."""
+    return encoding.fit(document, _sides(document, _held(tables, document))[0])
+
+
+def encoder(document: Document, weights: bool = False) -> Encode:
+    """What makes rows of a table; with how much each counts, if that is asked for."""
+    shape = encoding.network_of(document).output_shape
+
+    def encode(table: Table) -> Rows:
+        x, t = encoding.inputs(document, table), encoding.targets(document, table, shape)
+        return Rows(x, t, encoding.sample_weights(document, table) if weights else None)
+
+    return encode
+
+
+def _buffer(document: Document) -> int | None:
+    data = document.training.data
+    return data.buffer if isinstance(data, DataFile) else None
+
+
+def _held(tables: Tables, document: Document) -> Tables:
+    """The tables in memory, unless a buffer is declared."""
+    return packed(tables, document) if _buffer(document) is None else tables
+
+
+def _sides(document: Document, tables: Tables) -> tuple[Side, Side | None]:
+    """The training rows, and the rows that the document's fraction holds out."""
+    fraction, seed = document.training.validation, document.training.seed
+    if not isinstance(fraction, float):
+        return Side(tables, Nothing(), False), None
+    split: Split
+    if isinstance(tables, InOrder):
+        split = Exact(seed, fraction, _classes(document, tables))
+        sides = Side(tables, split, False), Side(tables, split, True)
+        _check_sides([side.count(0, len(tables)) for side in sides], fraction, tables)
+        return sides
+    split = Drawn(seed, fraction, document)
+    return Side(tables, split, False), Side(tables, split, True)
+
+
+def _classes(document: Document, tables: InOrder) -> np.ndarray:
+    labels = [encoding.labels_of(document, table) for table in tables]
+    if labels[0] is None:
+        return np.zeros(len(tables), dtype=np.int64)
+    return np.unique(list(chain.from_iterable(each or () for each in labels)), return_inverse=True)[1]
+
+
+def _check_sides(counts: list[int], fraction: float, tables: Tables) -> None:
+    if not all(counts):
+        message = f"validation {fraction} of {sum(counts)} rows leaves one side without a row"
+        raise DataError(message, tables.source)
+
+
+def _gathered(tables: Iterable[Table], encode: Encode) -> Rows:
+    """All rows, encoded into arrays that are made once."""
+    tables = list(tables)  # what they hold is packed
+    count, at = sum(len(table) for table in tables), 0
+    whole: Rows | None = None
+    for table in tables:
+        rows = encode(table)
+        if len(table) == count:
+            return rows
+        if whole is None:
+            arrays = [array for array in rows if array is not None]
+            check_fits(sum(array[:1].nbytes for array in arrays) * count, table.source)
+            whole = Rows(
+                *(None if array is None else np.empty((count, *array.shape[1:]), array.dtype) for array in rows)
+            )
+        for array, part in zip(whole, rows, strict=True):
+            if array is not None:
+                array[at : at + len(table)] = part
+        at += len(table)
+    assert whole is not None
+    return whole
+
+
+def _streamed(document: Document, training: Side, held_out: Side | None, file: Tables | None, buffer: int) -> Prepared:
+    """Both sides, once every row has been encoded, counted, and let go of."""
+    weigh, encode, tally, count = encoder(document, weights=True), encoder(document), Tally(document), 0
+    for table in training.tables:
+        tally.add(weigh(training.of(table)))
+        if held_out is not None:
+            count += len(encode(held_out.of(table)).x)
+    validation = None
+    if held_out is not None:
+        _check_sides([tally.rows, count], float(str(document.training.validation)), training)
+        validation = Streamed(held_out, encode, buffer, count)
+    if file is not None:
+        every = Side(file, Nothing(), False)
+        validation = Streamed(every, encode, buffer, sum(len(encode(table).x) for table in every))
+    return Prepared(
+        document, Streamed(training, lambda table: tally.weighted(weigh(table)), buffer, tally.rows), validation
+    )

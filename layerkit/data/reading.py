@@ -1,0 +1,171 @@
+"""Where rows come from: a data file, or tables in memory. Either can be gone through again and again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from layerkit import registry
+from layerkit.data.encoding import array_of, names_of
+from layerkit.data.tables import chosen, missing_column, table_of_arrays, table_of_objects
+from layerkit.document import Document
+from layerkit.errors import DataError, DocumentError
+from layerkit.files import regular_file
+from layerkit.inputs import DataFile, InlineArrays
+from layerkit.part import find_class
+from layerkit.parts import Reader, Table
+
+
+class Tables(ABC):
+    """The rows of one source, in order, a block at a time; the first row has the number 1."""
+
+    source: str
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Table]:
+        """All the rows once. Raises DataError."""
+
+
+class InOrder(Tables):
+    """Tables in memory, one after the other."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self.source = tables[0].source
+        self._tables = tables
+
+    def __iter__(self) -> Iterator[Table]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return sum(len(table) for table in self._tables)
+
+
+class File(Tables):
+    """The columns of a data file that a document needs, read anew each time.
+
+    Raises DataError where the file has no rows, lacks a column of the document's input, or changed since it was opened.
+    """
+
+    def __init__(self, path: Path, document: Document, targets: bool = True) -> None:
+        self.path, self.source = path, str(path)
+        self._reader = _reader_of(path)
+        self._wanted, self._needed = names_of(document, targets), names_of(document, False)
+        self._takes_arrays = not document.columns
+        self._stamp = self._stamp_now()
+
+    def __iter__(self) -> Iterator[Table]:
+        self._check_unchanged()
+        rows = 0
+        for table in self._reader.blocks(self.path, self._wanted):
+            if len(table):
+                yield self._filled_up(table)
+                rows += len(table)
+        self._check_unchanged()
+        if not rows:
+            raise DataError("there are no rows", self.source)
+
+    @cached_property
+    def arrays(self) -> Mapping[str, Any] | None:
+        """The columns as arrays whose slices are read alone; None where the file has to be read in order."""
+        self._check_unchanged()
+        arrays = self._reader.arrays(self.path, self._wanted)
+        return arrays or None
+
+    @property
+    def length(self) -> int:
+        """How many rows there are, where the file has `arrays`."""
+        return len(next(iter((self.arrays or {}).values()), ()))
+
+    def rows(self, first: int, stop: int) -> Table:
+        """These rows, counted from 0, where the file has `arrays`."""
+        self._check_unchanged()
+        columns = {name: array[first:stop] for name, array in (self.arrays or {}).items()}
+        return Table(columns, range(first + 1, stop + 1), self.source)
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """The columns that any row has. Raises DataError unless those of the input are among them."""
+        names: set[str] = set()
+        others: set[str] = set()
+        for table in self._reader.blocks(self.path, self._wanted):
+            names |= set(table.columns)
+            others |= set(table.others)
+            if names >= set(self._wanted):
+                break
+            last = table
+        else:
+            whole = replace(last, columns=dict.fromkeys(names, ()), others=sorted(others))
+            if self._takes_arrays and "x" not in names and last.lines is not None:
+                raise DataError(
+                    "this file holds named columns where the document's input is an array; "
+                    'an input of columns is "input": [{"column": name}, …]',
+                    self.source,
+                )
+            faults = [fault for name in self._needed for fault in missing_column(whole, name)]
+            if faults:
+                raise DataError(faults)
+        return names
+
+    def _filled_up(self, table: Table) -> Table:
+        """The table with empty cells for columns that only rows of other blocks have."""
+        if table.columns.keys() >= set(self._wanted):
+            return table
+        empty = {name: [None] * len(table) for name in self._known if name not in table.columns}
+        return replace(table, columns={**table.columns, **empty})
+
+    def _stamp_now(self) -> tuple[int, int, int]:
+        status = regular_file(self.path).stat()
+        return status.st_ino, status.st_size, status.st_mtime_ns
+
+    def _check_unchanged(self) -> None:
+        if self._stamp_now() != self._stamp:
+            raise DataError("the file changed while it was being used: begin again with one that stays", self.source)
+
+
+def some(tables: Tables) -> Tables:
+    """The tables. Raises DataError if they are in memory and have no rows; a file says so when it is read."""
+    if isinstance(tables, InOrder) and not len(tables):
+        raise DataError("there are no rows", tables.source)
+    return tables
+
+
+def own(document: Document, folder: Path) -> Tables:
+    """The document's own training data. Raises DocumentError if it names none."""
+    data = document.training.data
+    if data is None:
+        raise DocumentError("the document names no data: give --data, or write training.data", "training.data")
+    if isinstance(data, DataFile):
+        return File(folder / data.path, document)
+    if isinstance(data, InlineArrays):
+        arrays = {"x": data.x} | ({} if data.y is None else {"y": data.y})
+        arrays = {name: array_of(values, f"training.data.{name}") for name, values in arrays.items()}
+        table = table_of_arrays(arrays, "training.data")
+    else:
+        table = table_of_objects(data, "training.data")
+    return some(InOrder([table]))
+
+
+def row_of(tables: Tables, row: int) -> Table:
+    """One row, counted from 0. Raises DataError if there is none."""
+    left = row
+    for table in tables:
+        if left < len(table):
+            return chosen(table, np.array([left]))
+        left -= len(table)
+    raise DataError(f"there is no row {row}; the rows are 0 to {row - left - 1}", tables.source)
+
+
+def _reader_of(path: Path) -> Reader:
+    suffix = path.suffix.removeprefix(".").lower()
+    known = sorted({part.name for part in registry.installed() if part.kind == "reader"})
+    if suffix not in known:
+        raise DataError(f'no reader for "{path.suffix}" is installed; known suffixes: {", ".join(known)}', str(path))
+    reader = find_class(["reader"], suffix)()
+    assert isinstance(reader, Reader)
+    return reader
