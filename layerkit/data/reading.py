@@ -60,12 +60,16 @@ class File(Tables):
         self._stamp = self._stamp_now()
 
     def __iter__(self) -> Iterator[Table]:
-        self._check_unchanged()
         rows = 0
-        for table in self._reader.blocks(self.path, self._wanted):
-            if len(table):
-                yield self._filled_up(table)
-                rows += len(table)
+        try:
+            for table in self._reader.blocks(self.path, self._wanted):
+                self._check_unchanged()
+                if len(table):
+                    yield self._filled_up(table)
+                    rows += len(table)
+        except DataError:
+            self._check_unchanged()  # rather than say of the new content what was read as the old
+            raise
         self._check_unchanged()
         if not rows:
             raise DataError("there are no rows", self.source)

@@ -62,7 +62,7 @@ def joined(blocks: Iterable[Table], source: str) -> Table:
         return parts[0]
     names = dict.fromkeys(chain.from_iterable(part.columns for part in parts))
     columns = {name: _end_to_end([part.columns.get(name, [None] * len(part)) for part in parts]) for name in names}
-    lines = [line for part in parts for line in part.lines or ()]
+    lines = [line for part in parts for line in (() if part.lines is None else part.lines)]
     numbers = [number for part in parts for number in part.numbers]
     return Table(columns, numbers, source, lines or None, parts[0].others)
 

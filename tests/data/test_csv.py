@@ -1,0 +1,162 @@
+"""CSV: whatever stands in the file, the cells are those of Python's csv module, and the numbers those of float()."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from layerkit import CSV, DataError
+from layerkit.data import cells
+
+FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+PIECES = st.sampled_from(["1", "-2.5", ".5", "1.", "1e3", "007", "x", "é", "", " ", '"', '""', ",", "\n", "\r\n", "\r"])
+"""What a file is made of: numbers as people write them, texts, quotes, and each kind of line end."""
+
+
+def reference(text: str) -> list[tuple[int, list[str]]]:
+    """Each row under the header, with the line that it ends on. Raises csv.Error, or IndexError for a ragged row."""
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    width = len(next(lines))
+    rows = [(lines.line_num, row) for row in lines if row]
+    if any(len(row) != width for _, row in rows):
+        raise IndexError
+    return rows
+
+
+def read(path: Path, columns: list[str] | None = None) -> tuple[list[int], dict[str, list[str]]]:
+    """The line of each row, and the cells by column."""
+    lines: list[int] = []
+    found: dict[str, list[str]] = {}
+    row = 0
+    for table in CSV().blocks(path, columns):
+        assert list(table.numbers) == list(range(row + 1, row + len(table) + 1))
+        row += len(table)
+        lines.extend(table.lines or ())
+        for name, values in table.columns.items():
+            found.setdefault(name, []).extend(values)
+    return lines, found
+
+
+@FIXTURES
+@given(st.lists(PIECES, max_size=40), st.integers(1, 3), st.sampled_from([1, 7, 2**18]))
+@example(['"', ",", '"', "\n", "x", '"', "\n"], 1, 1)
+@example(["1", "\n", "\n", "2"], 1, 2**18)
+@example(["1", ",", "\n", ",", "x"], 2, 2**18)
+@example(["1", "\r", "\n", "2", "\r", "3"], 1, 1)
+def test_every_file_is_read_as_the_csv_module_reads_it(
+    tmp_path: Path, pieces: list[str], width: int, block: int
+) -> None:
+    names = ["a", "b", "c"][:width]
+    text = ",".join(names) + "\n" + "".join(pieces)
+    path = tmp_path / "data.csv"
+    path.write_bytes(text.encode())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layerkit.data.csv.BLOCK", block)
+        try:
+            due = reference(text)
+        except (csv.Error, IndexError):
+            with pytest.raises(DataError, match=r"this is not CSV|the row has \d+ cells"):
+                read(path)
+            return
+        lines, found = read(path)
+        assert lines == [line for line, _ in due]
+        for i, name in enumerate(names):
+            assert found.get(name, []) == [row[i] for _, row in due]
+            assert read(path, [name])[1].get(name, []) == found.get(name, [])
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.integers(-(10**30), 10**30).map(str),
+    st.sampled_from(
+        ["1.", ".5", "+1", "1e999", "-0", "1_0", " 2 ", "inf", "0x1", "1e", "--1", "1 2", "null", "true", "[1"]
+    ),
+)
+
+
+@FIXTURES
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=8))
+def test_every_number_is_what_float_makes_of_it(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in rows))
+    for table in CSV().blocks(path):
+        for i, name in enumerate("ab"):
+            due = [_number(row[i]) for row in rows]
+            if any(number is None for number in due):
+                with pytest.raises(ValueError, match="could not convert"):
+                    np.asarray(table.columns[name], dtype=np.float64)
+            else:
+                np.testing.assert_array_equal(np.asarray(table.columns[name], dtype=np.float64), due)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
+
+
+@FIXTURES
+@given(st.lists(st.tuples(*[st.sampled_from(["", "1", "-2.5"])] * 3), min_size=1, max_size=8), st.booleans())
+def test_an_empty_cell_is_nan_among_numbers(tmp_path: Path, rows: list[tuple[str, ...]], windows: bool) -> None:
+    path = tmp_path / "data.csv"
+    end = "\r\n" if windows else "\n"
+    path.write_bytes(end.join(["a,b,c", *map(",".join, rows), ""]).encode())
+    (table,) = CSV().blocks(path)
+    for i, name in enumerate("abc"):
+        found = np.asarray(table.columns[name], dtype=np.float64)
+        np.testing.assert_array_equal(found, [float(row[i] or "nan") for row in rows])
+        assert list(table.columns[name]) == [row[i] for row in rows]
+
+
+def test_numbers_beside_texts_are_cut_out_and_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(content: bytes) -> Any:
+        calls.append(content)
+        return from_json(content)
+
+    from_json = cells.from_json
+    monkeypatch.setattr(cells, "from_json", counted)
+    path = tmp_path / "data.csv"
+    path.write_text('a,name,b\n1,"Zoë, K.",2\n3,"say ""hi""\nthere",4\n')
+    (table,) = CSV().blocks(path)
+    np.testing.assert_array_equal(np.asarray(table.columns["a"], dtype=np.float64), [1, 3])
+    np.testing.assert_array_equal(np.asarray(table.columns["b"], dtype=np.float64), [2, 4])
+    assert list(table.columns["name"]) == ["Zoë, K.", 'say "hi"\nthere']
+    assert list(table.lines or ()) == [2, 4]
+    assert calls == [b"[1,2,3,4]"]
+
+
+def test_a_column_with_an_odd_cell_leaves_the_others_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n1,2\nN/A,3\n")
+    (table,) = CSV().blocks(path)
+    np.testing.assert_array_equal(np.asarray(table.columns["b"], dtype=np.float64), [2, 3])
+    assert list(table.columns["a"]) == ["1", "N/A"]
+
+
+@pytest.mark.parametrize(
+    ("content", "due"),
+    [
+        (b"a,b\n1,2\n\n3\n", r"row 2 \(line 4\): the row has 1 cells where the header names 2"),
+        (b"a,b\r\n1,2\r\n3,4,\r\n", r"row 2 \(line 3\): the row has 3 cells"),
+        (b'a\n"x\ny"\n"z\n', r"line 4: this is not CSV: unexpected end of data"),
+        (b'a\n"x"y\n', r"line 2: this is not CSV"),
+        (b"a\n\xff\n", r"after line 0: this is not UTF-8"),
+        (b"a,b,a\n1,2,3\n", r"line 1: the header has the column 'a' twice"),
+        (b"", r"the file is empty"),
+    ],
+)
+def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, content: bytes, due: str) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=due):
+        read(path)
