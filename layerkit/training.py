@@ -20,6 +20,8 @@ from layerkit.parts import Metric
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
 MOST_STEPS_PER_CALL = 4096
+MOST_ROWS_PER_CALL = 65_536
+"""They are all in memory at once, though the file that they come from may not be."""
 ROWS_PER_PASS = 8192
 
 
@@ -117,7 +119,7 @@ def _batches(run: Run, step: int) -> Iterator[Rows]:
 
 def _steps_until_a_look(run: Run, step: int, most: int) -> int:
     """How many steps the engine may take before anything else has to happen."""
-    due = [most, run.goal - step]
+    due = [most, run.goal - step, max(MOST_ROWS_PER_CALL // run.batch_size, 1)]
     if run.checkpoint.steps is not None:
         due.append(run.checkpoint.steps - step % run.checkpoint.steps)
     if run.validation is not None or run.patience is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,10 @@ def prepared(folder: Path, form: str, buffer: int | None = 64, **training: Any) 
     return prepare(document, reading.own(document, folder), folder)
 
 
+def flat(parts: list[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(parts))
+
+
 @pytest.fixture(params=FORMATS)
 def form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each kind of file, in blocks and pieces so small that there are many."""
@@ -97,7 +102,7 @@ def test_an_epoch_takes_every_row_once_and_the_next_has_another_order(form: str,
     first, second = numbers(source.batches(30, 5, 0)), numbers(source.batches(30, 5, 34))
     assert source.count == ROWS
     assert [len(batch) for batch in first] == [30] * 33 + [10]
-    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(ROWS))
+    assert sorted(flat(first)) == sorted(flat(second)) == list(range(ROWS))
     assert first != second
     assert first == numbers(source.batches(30, 5, 0))
     assert first != numbers(source.batches(30, 6, 0))
@@ -150,13 +155,13 @@ def test_a_fraction_holds_out_each_class_alike_and_the_seed_decides_which_rows(f
     one, other = (prepared(tmp_path, form, validation=0.25, seed=seed) for seed in (0, 1))
     assert one.validation is not None
     assert other.validation is not None
-    kept, held = (sum(numbers(source.blocks(77)), []) for source in (one.training, one.validation))
+    kept, held = (flat(numbers(source.blocks(77))) for source in (one.training, one.validation))
     assert sorted(kept + held) == list(range(ROWS))
     assert (one.training.count, one.validation.count) == (len(kept), len(held))
     if one.document.columns:
         assert all(abs(count - due) <= 1 for count, due in zip(sorted(class_counts(held)), (50, 100, 100), strict=True))
     assert abs(len(held) - 250) <= 3
-    assert held != sum(numbers(other.validation.blocks(77)), [])
+    assert held != flat(numbers(other.validation.blocks(77)))
 
 
 def class_counts(rows: list[int]) -> list[int]:
@@ -179,7 +184,7 @@ def test_a_drawn_split_gives_each_class_its_share_wherever_it_is_cut(
 
 @given(st.lists(st.lists(st.booleans(), max_size=20), max_size=8), st.integers(0, 200), st.integers(0, 200))
 def test_bits_are_a_list_of_booleans(parts: list[list[bool]], first: int, stop: int) -> None:
-    bits, due = Bits(), sum(parts, [])
+    bits, due = Bits(), flat(parts)
     for part in parts:
         bits.extend(np.array(part, dtype=bool))
     assert len(bits) == len(due)
@@ -190,7 +195,7 @@ def test_bits_are_a_list_of_booleans(parts: list[list[bool]], first: int, stop: 
 def test_columns_are_fitted_on_training_rows_alone(tmp_path: Path) -> None:
     write(tmp_path, "csv")
     whole = prepared(tmp_path, "csv", validation=0.5)
-    rows = np.array(sum(numbers(whole.training.blocks(64)), []))
+    rows = np.array(flat(numbers(whole.training.blocks(64))))
     column = whole.document.input[1]
     assert column.count == whole.training.count < ROWS
     assert column.mean == pytest.approx(np.mean(rows % 7 / 4))
@@ -239,7 +244,7 @@ def test_a_validation_file_is_streamed_too(tmp_path: Path) -> None:
     found = prepared(tmp_path, "csv", validation="held.csv")
     assert found.validation is not None
     assert (found.training.count, found.validation.count) == (ROWS, 50)
-    assert sum(numbers(found.validation.blocks(20)), []) == list(range(50))
+    assert flat(numbers(found.validation.blocks(20))) == list(range(50))
 
 
 def test_a_faulty_cell_is_found_before_the_first_step_whichever_side_it_is_on(tmp_path: Path) -> None:
@@ -267,7 +272,7 @@ def test_a_file_that_changes_while_it_is_used_is_refused(form: str, tmp_path: Pa
 
 def test_what_fits_no_memory_names_the_buffer(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("layerkit.data.packing.memory", lambda: 10_000)
-    with pytest.raises(DataError, match='declare a buffer of rows: "data": .*"buffer": 65536'):
+    with pytest.raises(DataError, match=r'declare a buffer of rows: "data": .*"buffer": 65536'):
         prepared(tmp_path, form, buffer=None)
     assert prepared(tmp_path, form).training.count == ROWS
 
@@ -294,7 +299,7 @@ def test_columns_that_only_later_rows_have_are_empty_before(tmp_path: Path, monk
         "layers": [{"type": "dense", "units": 2, "activation": "softmax"}],
     }
     found = prepare(Document(**document), reading.own(Document(**document), tmp_path), tmp_path)
-    assert sum(numbers(found.training.blocks(3)), []) == [9, 9, 9, 9, 9, 3, 3]
+    assert flat(numbers(found.training.blocks(3))) == [9, 9, 9, 9, 9, 3, 3]
     path.write_text('{"b": 1, "t": "no"}\n' * 5)
     with pytest.raises(DataError, match='there is no column "a"'):
         prepare(Document(**document), reading.own(Document(**document), tmp_path), tmp_path)
