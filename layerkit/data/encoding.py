@@ -78,8 +78,7 @@ def network_of(document: Document) -> Network:
 def inputs(document: Document, table: Table) -> Array:
     """x, of (rows, *input shape) and the dtype that the first layer takes."""
     if document.columns:
-        x = _encoded(table, document.input)
-        return x if x.dtype == np.int64 else x.astype(document.dtype)
+        return _encoded(table, document.input, document.dtype)
     dtype = document.input.dtype or document.dtype
     return _shaped(column(table, "x"), document.input.shape, dtype, f"{table.source}, x", table)
 
@@ -89,7 +88,7 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
     if document.columns:
         if document.output is None:
             raise DocumentError('the document has no "output", so no column says what is due', "output")
-        return _encoded(table, document.output).astype(document.dtype)
+        return _encoded(table, document.output, document.dtype, whole=False)
     where = f"{table.source}, y"
     y = array_of(column(table, "y"), where)
     classes = output_shape[-1]
@@ -109,7 +108,7 @@ def sample_weights(document: Document, table: Table) -> Array | None:
     name = WEIGHTS if WEIGHTS in table.columns else document.training.sample_weights
     if name is None:
         return None
-    weights = _encoded(table, [Number(column=name, scale="none")])[:, 0]
+    weights = _encoded(table, [Number(column=name, scale="none")], "float64")[:, 0]
     if np.any(weights < 0.0):
         first = int(np.argmax(weights < 0.0))
         raise cell_fault(table, name, CellError(first, f"{weights[first]:g} is not a weight: a number from 0 is due"))
@@ -184,20 +183,38 @@ def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -
     return tuple(fitted_columns)
 
 
-def _encoded(table: Table, columns: Sequence[Column]) -> Array:
-    """The columns side by side. Raises DataError with the first fault of each."""
-    blocks: list[Array] = []
+def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = True) -> Array:
+    """The columns side by side, in `dtype`, or in int64 if all are whole numbers and `whole` is asked for.
+
+    Raises DataError with the first fault of each.
+    """
+    dtype = "int64" if whole and all(each.whole for each in columns) else dtype
+    encoded = np.empty((len(table), sum(each.width for each in columns)), dtype)
     faults: list[Fault] = []
+    at = 0
     for each in columns:
         try:
-            blocks.append(each.encode(column(table, each.column)))
+            values = each.encode(column(table, each.column))
+            into = encoded[:, at : at + each.width]
+            with np.errstate(over="ignore"):
+                into[...] = values
+            _check_range(into, values)
         except CellError as error:
             faults.extend(cell_fault(table, each.column, error).faults)
         except DataError as error:
             faults.extend(error.faults)
+        at += each.width
     if faults:
         raise DataError(faults)
-    return np.concatenate(blocks, axis=1)
+    return encoded
+
+
+def _check_range(encoded: Array, values: Array) -> None:
+    """Raise CellError at the first value that is too large for the dtype that it was put into."""
+    if encoded.dtype == np.float32 and not np.isfinite(encoded).all():
+        row, place = (int(i) for i in np.argwhere(~np.isfinite(encoded))[0])
+        advice = 'scale the column, or give the model "dtype": "float64"'
+        raise CellError(row, f"{values[row, place]:g} is too large for float32: {advice}")
 
 
 def array_of(values: Any, where: str) -> Array:
