@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 from layerkit.errors import Notice, PartError, did_you_mean
 
@@ -139,8 +139,9 @@ def name_of(cls: type) -> str:
 
 
 @cache
-def _origin_of(distribution: object) -> tuple[str, str]:
-    return distribution.name, distribution.version  # type: ignore[attr-defined]
+def _origin_of(distribution: Distribution) -> tuple[str, str]:
+    metadata = distribution.metadata  # read and parsed anew each time
+    return metadata["Name"], metadata["Version"]
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:
