@@ -141,8 +141,10 @@ def name_of(cls: type) -> str:
 
 @cache
 def _origin_of(distribution: Distribution) -> tuple[str, str]:
-    metadata = distribution.metadata  # read and parsed anew each time
-    return metadata["Name"], metadata["Version"]
+    # importlib.metadata would parse all of it, README and all, as an e-mail
+    head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    fields = dict(re.findall(r"^(Name|Version): *(.*?) *$", head, re.MULTILINE))
+    return fields.get("Name", "unknown"), fields.get("Version", "unknown")
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:
