@@ -102,7 +102,7 @@ def to_bytes(saved: Saved) -> bytes:
         "document": _document_text(saved.document),
         "step": str(saved.step),
         "epoch": str(saved.epoch),
-        "parts": json.dumps(saved.parts),
+        "parts": json.dumps(dict(saved.parts)),
         "sha256": _BLANK,
     }
     header: dict[str, Any] = {"__metadata__": metadata}
