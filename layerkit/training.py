@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -25,8 +24,7 @@ MOST_ROWS_PER_CALL = 65_536
 ROWS_PER_PASS = 8192
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Where a run stands, as it is reported after every few steps and at the end of each epoch."""
 
     step: int
@@ -42,8 +40,7 @@ class Progress:
 Report: TypeAlias = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What a run is to do. `goal` is the number of the last step; `seed` decides the order of the rows."""
 
     rows: Source

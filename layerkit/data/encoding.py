@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from pydantic_core import PydanticCustomError
 
-from layerkit.builtin.columns import Number
 from layerkit.data.tables import WEIGHTS, cell_fault, column
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault
@@ -108,7 +107,7 @@ def sample_weights(document: Document, table: Table) -> Array | None:
     name = WEIGHTS if WEIGHTS in table.columns else document.training.sample_weights
     if name is None:
         return None
-    weights = _encoded(table, [Number(column=name, scale="none")], "float64")[:, 0]
+    weights = _encoded(table, [_weights(name)], "float64")[:, 0]
     if np.any(weights < 0.0):
         first = int(np.argmax(weights < 0.0))
         raise cell_fault(table, name, CellError(first, f"{weights[first]:g} is not a weight: a number from 0 is due"))
@@ -161,8 +160,14 @@ def names_of(document: Document, targets: bool) -> list[str]:
 def columns_of(document: Document) -> list[Column]:
     """Every column that takes cells of the data, the weights' among them."""
     name = document.training.sample_weights
-    weights = [] if name is None else [Number(column=name, scale="none")]
+    weights = [] if name is None else [_weights(name)]
     return [*(document.input if document.columns else ()), *(document.output or ()), *weights]
+
+
+def _weights(name: str) -> Column:
+    from layerkit.builtin.columns import Number  # few documents weigh their rows
+
+    return Number(column=name, scale="none")
 
 
 def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -> tuple[Column, ...]:
