@@ -125,6 +125,18 @@ def blocks(subject: Subject) -> None:
     expect_close(message, subject.encode(values, apart), subject.encode(values), values)
 
 
+@check("purity")
+def packing(subject: Subject) -> None:
+    """Cells that were packed are fitted and encoded as they were before."""
+    values = subject.values
+    with calling("packed", input=values):
+        packed, again = subject.part.packed(values), subject.fitted.packed(values)
+    if len(packed) != len(values):
+        raise CheckFailed("packed gives more cells, or fewer", input=values, found=len(packed), due=len(values))
+    message = "packed, the cells are fitted or encoded otherwise"
+    expect_close(message, subject.encode(again, subject.fit(subject.part, packed)), subject.encode(values), values)
+
+
 @check("cells")
 def decoding(subject: Subject) -> None:
     """decode gives back the cells, from the numbers of float32 too."""
@@ -171,4 +183,4 @@ def _alike(found: Any, due: Any, digits: float) -> bool:
         return False
 
 
-CHECKS = (json, schema, fit, width, purity, cells, blocks, decoding, bad_cell, fitted_json)
+CHECKS = (json, schema, fit, width, purity, cells, blocks, packing, decoding, bad_cell, fitted_json)

@@ -8,6 +8,7 @@ from typing import Any
 
 from layerkit.errors import LayerkitError
 from layerkit.parts import Reader, Table
+from layerkit.testing.arrays import expect_same
 from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
 from layerkit.testing.documents import json, schema
 from layerkit.testing.suite import Options
@@ -70,6 +71,27 @@ def purity(subject: Subject) -> None:
         raise CheckFailed("the same file gives other rows the second time", input=subject.example)
 
 
+@check("tables")
+def arrays(subject: Subject) -> None:
+    """Where the reader gives arrays, a slice of each is what stands in the blocks."""
+    with calling("arrays", input=subject.example):
+        found = subject.part.arrays(subject.example)
+    if found is None:
+        return
+    blocks = subject.read()
+    if sorted(found) != sorted({name for table in blocks for name in table.columns}):
+        raise CheckFailed("arrays gives other columns than blocks", found=sorted(found), due=list(blocks[0].columns))
+    for name, array in found.items():
+        first = 0
+        for table in blocks:
+            with calling("arrays", input=subject.example):
+                rows = array[first : first + len(table)]
+            expect_same(f'a slice of "{name}" is not what blocks gives', rows, table.columns[name], subject.example)
+            first += len(table)
+        if len(array) != first:
+            raise CheckFailed(f'"{name}" has other rows than the blocks', found=len(array), due=first)
+
+
 @check()
 def missing_file(subject: Subject) -> None:
     """A file that isn't there, or a folder, is refused with layerkit's own error."""
@@ -89,4 +111,4 @@ def _plain(table: Table) -> Any:
     return {name: [str(value) for value in values] for name, values in table.columns.items()}
 
 
-CHECKS = (json, schema, tables, columns, purity, missing_file)
+CHECKS = (json, schema, tables, columns, purity, arrays, missing_file)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -233,6 +233,21 @@ class Ascends(layerkit.Schedule):
         return 1.0 / self._calls
 
 
+class OneRowOff(layerkit.CSV):
+    """Its arrays begin with the second row."""
+
+    def arrays(self, path: Path, columns: Sequence[str] | None = None) -> Mapping[str, Any]:
+        (table,) = self.blocks(path, columns)
+        return {name: np.roll(np.array(list(cells)), -1) for name, cells in table.columns.items()}
+
+
+class Rounds(Number):
+    """Packs its cells into too little."""
+
+    def packed(self, values: Sequence[Any]) -> Sequence[Any]:
+        return np.asarray(values, dtype=np.float16).round().tolist()
+
+
 WRONG: list[tuple[Part, str, str]] = [
     (HalfGradient(), "gradient", "0.5 times"),
     (MeanOverRows(), "rows", "alone gives another"),
@@ -264,6 +279,8 @@ WRONG: list[tuple[Part, str, str]] = [
     (FitsItself(column="a"), "fit", "kept on self"),
     (FromZero(), "tables", "numbered from 1"),
     (AllColumns(), "columns", "other columns"),
+    (OneRowOff(), "arrays", "not what blocks gives"),
+    (Rounds(column="a"), "packing", "fitted or encoded otherwise"),
     (OwnError(), "missing_file", "no file"),
     (SkipsBatch(), "training", "differ"),
     (StartsAgain(), "continuation", "after going on"),
