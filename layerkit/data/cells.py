@@ -13,6 +13,7 @@ from pydantic_core import from_json
 from layerkit.ops import Array
 
 COMMA, LINE_FEED, RETURN, QUOTE = b',\n\r"'
+IS_AN_END = bytes(character in (COMMA, LINE_FEED) for character in range(256))
 IN_NUMBERS = b"0123456789+-.eE,\n\r"
 
 
@@ -59,11 +60,10 @@ class Block:
         """The cells of a column."""
         if column not in self._texts:
             group = self._number_like if column in self._number_like else self._others
-            if len(group) == 1:
-                # beside another, for where a cell is empty: the csv module leaves out blank lines
-                group = sorted({column, (column or self._ends.shape[1]) - 1})
-            text = io.StringIO(self._cut_out(group).decode(), newline="")
-            self._texts |= zip(group, zip(*csv.reader(text, strict=True), strict=True), strict=True)
+            rows = csv.reader(io.StringIO(self._cut_out(group).decode(), newline=""), strict=True)
+            # to the csv module, one empty cell is a row without any
+            cells = zip(*rows, strict=True) if len(group) > 1 else [[row[0] if row else "" for row in rows]]
+            self._texts |= zip(group, cells, strict=True)
         return self._texts[column]
 
     def numbers(self, column: int) -> Array | None:
@@ -71,11 +71,10 @@ class Block:
         if self._numbers is None:
             group = self._number_like
             numbers = _numbers(self._cut_out(group), len(group)) if group else None
-            if numbers is None and group:
+            if numbers is None:
+                # without the columns in which a later cell is no number
                 group = [i for i in group if not self._cut_out([i]).translate(None, IN_NUMBERS)]
-                numbers = (
-                    _numbers(self._cut_out(group), len(group)) if 0 < len(group) < len(self._number_like) else None
-                )
+                numbers = _numbers(self._cut_out(group), len(group)) if group else None
             self._numbers = {} if numbers is None else dict(zip(group, numbers, strict=True))
         return self._numbers.get(column)
 
@@ -133,7 +132,7 @@ class Cells(Sequence[str]):
 
 def _cell_ends(content: bytes, characters: Array, width: int) -> Array:
     """Where each cell ends, of (rows, width). Raises UnusualQuotesError and UnusualRowsError."""
-    ends: Array = np.flatnonzero((characters == COMMA) | (characters == LINE_FEED))
+    ends: Array = np.flatnonzero(np.frombuffer(content.translate(IS_AN_END), np.bool_))
     if b'"' in content:
         quotes = np.flatnonzero(characters == QUOTE)
         _check_quotes(characters, quotes)
@@ -184,13 +183,19 @@ def _numbers(content: bytes, width: int) -> Array | None:
     if content.translate(None, IN_NUMBERS):
         return None
     cells = content[:-1].replace(b"\r", b"").replace(b"\n", b",")
-    if b",," in cells or cells.startswith(b",") or cells.endswith(b","):
-        # twice: after each empty cell the next begins at a comma that is already taken
-        cells = b",%s," % cells
-        cells = cells.replace(b",,", b",NaN,").replace(b",,", b",NaN,")[1:-1]
-    try:
-        # several times as fast as float() of each cell
-        numbers = np.fromiter(from_json(b"[%s]" % cells), dtype=np.float64)
-    except (ValueError, OverflowError):
+    numbers = _parsed(cells)
+    if numbers is None and (b",," in cells or cells[:1] in b"," or cells[-1:] in b","):
+        # twice: after an empty cell the next one begins at a comma that is already taken
+        cells = (b",%s," % cells).replace(b",,", b",NaN,").replace(b",,", b",NaN,")[1:-1]
+        numbers = _parsed(cells)
+    if numbers is None:
         return None
     return np.ascontiguousarray(numbers.reshape(-1, width).T)
+
+
+def _parsed(cells: bytes) -> Array | None:
+    try:
+        # several times as fast as float() of each cell
+        return np.fromiter(from_json(b"[%s]" % cells), dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None

@@ -80,11 +80,11 @@ class _Codes:
     def of(self, cells: Sequence[Any]) -> Coded:
         places = self._places
         # the type too: 1, 1.0 and true are one key otherwise
-        keys = [(type(cell), cell) for cell in cells]
+        keys = [cell if type(cell) is str else (type(cell), cell) for cell in cells]
         for key in dict.fromkeys(keys):
             if key not in places:
                 places[key] = len(self.values)
-                self.values.append(key[1])
+                self.values.append(key if isinstance(key, str) else key[1])
         return Coded(np.fromiter(map(places.__getitem__, keys), np.int32, len(keys)), self.values)
 
 
