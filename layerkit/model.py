@@ -17,7 +17,7 @@ from layerkit.data.tables import chosen, table_of
 from layerkit.data.weighting import class_names, classes, weights_of_classes
 from layerkit.declared import faults_of
 from layerkit.document import Document
-from layerkit.engines.session import Recipe, Session, State
+from layerkit.engines.session import Recipe, Session, State, unchanged
 from layerkit.errors import DataError, DocumentError, did_you_mean
 from layerkit.history import Figures, History, Patience
 from layerkit.network import Network
@@ -273,7 +273,7 @@ class Model:
         """What the learning_rate is multiplied by at each step, by the document's schedule."""
         schedule = self._document.training.schedule
         if schedule is None:
-            return _one
+            return unchanged
         if not hasattr(self._document.optimizer, "learning_rate"):
             raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
         return lambda step: schedule(Pace(step - 1, goal, per_epoch))
@@ -286,7 +286,7 @@ class Model:
         document = self._document
         engine = document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        factor = run.factor if run else _one
+        factor = run.factor if run else unchanged
         recipe = Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
         session: Session = engine.session(self.network, recipe, self._current())
         return session
@@ -366,10 +366,6 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
-
-
-def _one(step: int) -> float:
-    return 1.0
 
 
 def _quiet(progress: Progress) -> None:

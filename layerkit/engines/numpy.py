@@ -9,8 +9,9 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
+from layerkit.engines.checks import check_update, checked_gradient, not_finite, stopped
 from layerkit.engines.session import Recipe, Session, State
-from layerkit.errors import PartError, TrainingError
+from layerkit.errors import TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Engine
@@ -77,12 +78,7 @@ class NumPySession(Session):
         if not isfinite(loss):
             raise self._diverged(batch, step)
         for i, name, view in self._gradients:
-            gradient = passes.gradients[i].get(name)
-            if gradient is None or gradient.shape != view.shape:
-                stage, shape = self._network.stages[i], None if gradient is None else list(gradient.shape)
-                message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
-                raise PartError(message, f"{stage.name}.{name}")
-            view[...] = gradient
+            view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
         if recipe.clip_norm is not None:
             self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
         optimizer = recipe.optimizer.at(recipe.factor(step))
@@ -110,33 +106,15 @@ class NumPySession(Session):
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
-        own = self._params[i].get(name)
-        if own is None or value.shape != own.shape:
-            message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
-            raise PartError(message, self._network.stages[i].name)
+        check_update(self._network.stages[i], name, value)
         if not _finite(value):
-            raise _stopped(f"{self._network.stages[i].name}.{name}", step)
+            raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int, vector: Array | None = None) -> TrainingError:
         """What stopped being finite, by its stage."""
-        network = self._network
-        if vector is not None:
-            where = next(name for name, view in _views(vector, self._shapes).items() if not _finite(view))
-        else:
-            arrays = network.forward(self._params, batch.x, network.contexts(np, self._recipe.seed, step))
-            stages = zip(network.stages, arrays[1:], strict=True)
-            where = next(
-                (f"the output of {stage.name}" for stage, y in stages if not _finite(y)),
-                f"the loss, from the output of {network.stages[-1].name},",
-            )
-        return _stopped(where, step)
-
-
-def _stopped(where: str, step: int) -> TrainingError:
-    return TrainingError(
-        f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
-        "A smaller learning_rate may help",
-    )
+        if vector is None:
+            return stopped(not_finite(self._network, self._params, batch.x, self._recipe.seed, step), step)
+        return stopped(next(name for name, view in _views(vector, self._shapes).items() if not _finite(view)), step)
 
 
 def _flat(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:

@@ -1,0 +1,58 @@
+"""Why JAX failed: the part that doesn't trace, by its stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from layerkit.errors import LayerkitError, PartError, TrainingError
+from layerkit.network import Network, Stage
+from layerkit.ops import Array
+from layerkit.parts import Params
+
+_RULE = (
+    "a part that runs on JAX takes every function from x.__array_namespace__() and layerkit.ops, "
+    "never numpy's own, and never asks for an array's values, as `if`, float() and int() do: use xp.where"
+)
+
+
+def why_failed(network: Network, x: Array | None, error: Exception) -> LayerkitError:
+    """What to raise where JAX raised: PartError for a part that can't be compiled, TrainingError for anything else."""
+    if isinstance(error, jax.errors.JaxRuntimeError):
+        return TrainingError(f"JAX failed at work: {_first_line(error)}")
+    rows = 2 if x is None else len(x)
+    try:
+        jax.eval_shape(lambda: _walk(network, rows))
+    except LayerkitError as found:
+        return found
+    return PartError(f"JAX can't compile this: {type(error).__name__}: {_first_line(error)}; {_RULE}")
+
+
+def _walk(network: Network, rows: int) -> None:
+    """Every stage forward and back, as JAX traces it. Raises PartError for the first that doesn't trace."""
+    dtype = jnp.dtype(network.dtype)
+    params = network.by_stage({name: jnp.zeros(each.shape, dtype) for name, each in network.parameters.items()})
+    contexts = network.contexts(jnp, 0, jnp.asarray(1))
+    x = jnp.zeros((rows, *network.input_shape), network.input_dtype)
+    for stage, own, context in zip(network.stages, params, contexts, strict=True):
+        y = _traced(stage, "forward", own, x, context)
+        for method in ("backward", "gradients"):
+            _traced(stage, method, own, x, y, jnp.zeros_like(y), context.again())
+        x = y
+
+
+def _traced(stage: Stage, method: str, own: Params, *arguments: Any) -> Any:
+    try:
+        return getattr(stage.layer, method)(own, *arguments)
+    except LayerkitError:
+        raise
+    except Exception as error:
+        message = f"{type(stage.layer).__name__}.{method} can't be compiled by JAX ({_first_line(error)}): {_RULE}"
+        raise PartError(message, stage.name) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
