@@ -68,6 +68,8 @@ class Model:
 
     def _begin(self, document: Document, folder: Path, path: Path | None) -> None:
         self._document, self._folder, self._path = document, folder, path
+        self.engine: Engine | None = None
+        """Where it runs from now on, in place of the document's engine; nothing of it is saved."""
         self._network: Network | None = None
         self._state: State | None = None
         self._epoch = 0
@@ -284,7 +286,7 @@ class Model:
         Its steps are those of `run`; without one, the learning_rate stays as it is.
         """
         document = self._document
-        engine = document.engine or find_class(["engine"], "numpy")()
+        engine = self.engine or document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
         factor = run.factor if run else unchanged
         recipe = Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)

@@ -26,6 +26,26 @@ def data_option(function: Command) -> Command:
     )(function)
 
 
+def engine_option(function: Command) -> Command:
+    """--engine NAME."""
+    return click.option(
+        "--engine", metavar="NAME", help="Run on this engine, not the document's own: numpy or jax, or any installed."
+    )(function)
+
+
+def engine_named(name: str | None) -> Any:
+    """The installed engine of this name, or None without one. Raises PartError where it isn't there, or can't run."""
+    if name is None:
+        return None
+    from layerkit.part import find_class
+    from layerkit.parts import Engine
+
+    engine = find_class(["engine"], name)()
+    assert isinstance(engine, Engine)
+    engine.check()
+    return engine
+
+
 def format_option(function: Command) -> Command:
     """--format text|json."""
     return click.option(

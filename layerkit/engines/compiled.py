@@ -76,7 +76,7 @@ class CompiledSession(Session):
         losses = np.asarray(after.losses)[:count]
         if after.fine and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
-            return losses.tolist()
+            return [*losses.tolist()]
         fine = np.isfinite(losses) & np.asarray(after.updated)[:count]
         # the first step whose loss or update isn't finite; a parameter may have come to it earlier
         bad = count if fine.all() else int(np.argmin(fine))
@@ -94,8 +94,9 @@ class CompiledSession(Session):
         if not loss_is_finite:
             params = network.by_stage(self.state.parameters)
             return stopped(not_finite(network, params, batch.x, self._recipe.seed, step), step)
-        names = [*network.trained, *network.parameters]
-        return stopped(next(name for name in names if not np.all(np.isfinite(wrong.parameters[name]))), step)
+        arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
+        arrays |= {f"{slot} of {name}": array for slot, own in wrong.slots.items() for name, array in own.items()}
+        return stopped(next(name for name, array in arrays.items() if not np.all(np.isfinite(array))), step)
 
     def _factors(self, first: int, count: int) -> Array | None:
         """What each step's learning_rate is multiplied by, unless it is left as it is."""

@@ -18,7 +18,7 @@ class Devices:
     def __init__(self) -> None:
         self.count = jax.device_count()
         mesh = jax.make_mesh((self.count,), ("rows",), axis_types=(AxisType.Auto,))
-        self._everywhere = NamedSharding(mesh, PartitionSpec())
+        self._everywhere = NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
         self._mesh = mesh
 
     def everywhere(self, tree: Any) -> Any:
@@ -26,8 +26,8 @@ class Devices:
         return jax.device_put(jax.tree.map(np.array, tree), self._everywhere)
 
     def shared(self, array: Array, axis: int) -> Array:
-        """A NumPy array whose rows, on `axis` and a multiple of `rounded`, are shared out. It isn't copied if it needn't."""
-        spec = PartitionSpec(*(None,) * axis, "rows")
+        """A NumPy array whose rows, on this axis, are shared out: so many as `rounded` says."""
+        spec = PartitionSpec(*(None,) * axis, "rows")  # type: ignore[no-untyped-call]
         return jax.device_put(array, NamedSharding(self._mesh, spec))
 
     def rounded(self, rows: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ class Steps(NamedTuple):
     losses: Array
     updated: Array
     finite: Array
-    """Whether every trained parameter is finite after the last step."""
+    """Whether every trained parameter and every slot is finite after the last step."""
     fine: Array
     """Whether that is so, and all updates were finite."""
 
@@ -85,7 +85,8 @@ class Programs:
         as_float = 1.0 * first
         start = (jnp.asarray(0, "int32"), held, jnp.zeros(STEPS, self._network.dtype), jnp.ones(STEPS, bool))
         _, held, losses, updated = lax.while_loop(lambda carry: carry[0] < count, one, start)
-        finite = _finite(held.parameters[name] for name in self._network.trained)
+        trained = [held.parameters[name] for name in self._network.trained]
+        finite = _finite([*trained, *jax.tree.leaves(held.slots)])
         return Steps(held, losses, updated, finite, finite & jnp.all(updated))
 
     def _step(self, held: Held, batch: Rows, number: Number, factor: Array | None) -> tuple[Held, Array, Array | None]:
@@ -125,7 +126,7 @@ class Programs:
         return arrays[-1], network.losses(arrays, t)
 
 
-def _finite(arrays: Any) -> Array:
+def _finite(arrays: Iterable[Array]) -> Array:
     found = jnp.asarray(True)
     for array in arrays:
         found &= jnp.all(jnp.isfinite(array))
@@ -153,7 +154,7 @@ class _Same:
 
 
 def programs_of(network: Network, plan: Plan) -> Programs:
-    """The programs of a network and a plan: those of an earlier session, with all that they compiled, if it had both."""
+    """The programs of a network and a plan: those of an earlier session, with what they compiled, if it had both."""
     return _programs(_Same(network), _Same(plan.optimizer), plan._replace(optimizer=None))
 
 

@@ -86,7 +86,7 @@ class Stacks:
         weighted = any(batch.weights is not None for batch in different)
         if weighted:
             share = equal_weights(size, np, self._network.dtype)
-            for own, batch in zip(buffer.weights, different):
+            for own, batch in zip(np.asarray(buffer.weights), different):
                 own[:size] = share if batch.weights is None else share * batch.weights
         used = buffer if weighted else buffer._replace(weights=None)
         rows = Rows(*(array if array is None else self._devices.shared(array, axis=1) for array in used))
