@@ -14,6 +14,8 @@ import click
 
 from layerkit.cli.common import (
     data_option,
+    engine_named,
+    engine_option,
     format_option,
     model_argument,
     notices_on_stderr,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 @click.command("train")
 @model_argument
 @data_option
+@engine_option
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Take N steps more.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Take N epochs more.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a step.")
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 def command(
     model: Path,
     data: Path | None,
+    engine: str | None,
     steps: int | None,
     epochs: int | None,
     batch_size: int | None,
@@ -75,6 +79,7 @@ def command(
     check_writable(path)
     with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
         opened = open_model(model, fields, output, restart)
+        opened.engine = engine_named(engine)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
         if dry_run:

@@ -47,6 +47,7 @@ def engines(subject: Subject) -> None:
             continue
         try:
             engine = registry.load(installed, Engine)()
+            engine.check()
         except LayerkitError as error:
             left_out.append(str(error))
             continue
