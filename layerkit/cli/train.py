@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 @model_argument
 @data_option
 @engine_option
+@click.option("--coordinator", metavar="HOST:PORT", help="Train with other processes; the first listens here.")
+@click.option("--num-processes", type=click.IntRange(min=1), metavar="N", help="How many processes train together.")
+@click.option("--process-id", type=click.IntRange(min=0), metavar="I", help="Which of them this is, from 0.")
+@click.option("--distributed", is_flag=True, help="Train with the processes that SLURM, Kubernetes or MPI started.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Take N steps more.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Take N epochs more.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a step.")
@@ -49,6 +53,10 @@ def command(
     model: Path,
     data: Path | None,
     engine: str | None,
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    distributed: bool,
     steps: int | None,
     epochs: int | None,
     batch_size: int | None,
@@ -69,6 +77,7 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.encoding import read_file
+    from layerkit.engines.processes import Processes, check_same, join
     from layerkit.files import check_writable
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -77,27 +86,46 @@ def command(
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
-    with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
+    together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
+    processes = join(coordinator, num_processes, process_id) if together else Processes()
+    quiet = quiet or not processes.first
+    with nullcontext() if dry_run or not processes.first else only_trainer(path), _Signals() as signals:
         opened = open_model(model, fields, output, restart)
         opened.engine = engine_named(engine)
         rows = None if data is None else read_file(data, opened.document)
-        plan = opened.plan(rows, steps=steps, epochs=epochs)
+        plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
+        if together:
+            _check_engine(opened)
+            check_same(opened.step, plan.goal, plan.rows.count, plan.batch_size, plan.seed)
         if dry_run:
-            _say_plan(opened, plan.goal, plan.rows.count, form)
+            if processes.first:
+                _say_plan(opened, plan.goal, plan.rows.count, form)
             return 0
 
         def save() -> None:
+            if not processes.first:
+                return
             opened.save()
             if form == "json" and not quiet:
                 print_json({"event": "saved", "step": opened.step, "saved": str(path)})
 
+        def stop() -> bool:
+            return processes.anyone(signals.received())
+
         with reporting(form, quiet, opened.step, plan.goal) as report:
-            trained = opened.run(plan, report=report, stop=signals.received, save=save)
-        if trained.steps:
+            trained = opened.run(plan, report=report, stop=stop, save=save)
+        if trained.steps and processes.first:
             opened.save()
     if not quiet:
         _say_trained(model, opened, trained, form)
-    return 128 + signals.number if trained.stopped else 0
+    return 128 + (signals.number or signal.SIGTERM) if trained.stopped else 0
+
+
+def _check_engine(model: Model) -> None:
+    from layerkit.engines.jax import JAX
+
+    if not isinstance(model.engine or model.document.engine, JAX):
+        raise click.UsageError("processes train together on JAX alone: give --engine jax")
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:

@@ -107,10 +107,11 @@ class CompiledSession(Session):
         return factors
 
     def _padded(self, array: Array) -> Array:
-        """The rows with others below them, so that few shapes are compiled: powers of 2, for all devices alike."""
-        rows = devices().rounded(1 << max(len(array) - 1, 0).bit_length())
-        padded = np.zeros((rows, *array.shape[1:]), array.dtype)
-        padded[: len(array)] = array
+        """The rows on the devices, with others below them, so that few shapes are compiled: powers of 2."""
+        share = devices().share(1 << max(len(array) - 1, 0).bit_length())
+        own = array[share]
+        padded = np.zeros((share.stop - share.start, *array.shape[1:]), array.dtype)
+        padded[: len(own)] = own
         return devices().shared(padded, 0)
 
     @contextmanager

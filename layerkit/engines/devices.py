@@ -13,26 +13,29 @@ from layerkit.ops import Array
 
 
 class Devices:
-    """All devices of all processes, in one line."""
+    """All devices of all processes, in one line, each process's side by side."""
 
     def __init__(self) -> None:
-        self.count = jax.device_count()
-        mesh = jax.make_mesh((self.count,), ("rows",), axis_types=(AxisType.Auto,))
-        self._everywhere = NamedSharding(mesh, PartitionSpec())  # type: ignore[no-untyped-call]
-        self._mesh = mesh
+        self._mesh = jax.make_mesh((jax.device_count(),), ("rows",), axis_types=(AxisType.Auto,))
+        self.whole = NamedSharding(self._mesh, PartitionSpec())  # type: ignore[no-untyped-call]
+        """Of an array that every device holds as a whole."""
 
     def everywhere(self, tree: Any) -> Any:
-        """NumPy arrays as arrays that every device holds as a whole. They are copied."""
-        return jax.device_put(jax.tree.map(np.array, tree), self._everywhere)
+        """NumPy arrays, the same in every process, as arrays that every device holds as a whole. They are copied."""
+        return jax.device_put(jax.tree.map(np.array, tree), self.whole)
 
     def shared(self, array: Array, axis: int) -> Array:
-        """A NumPy array whose rows, on this axis, are shared out: so many as `rounded` says."""
+        """This process's `share` of the rows of an array, which are on this axis, as its part of that array."""
         spec = PartitionSpec(*(None,) * axis, "rows")  # type: ignore[no-untyped-call]
-        return jax.device_put(array, NamedSharding(self._mesh, spec))
+        sharding = NamedSharding(self._mesh, spec)
+        if jax.process_count() == 1:
+            return jax.device_put(array, sharding)  # which copies nothing on a processor
+        return jax.make_array_from_process_local_data(sharding, array)  # type: ignore[no-untyped-call]
 
-    def rounded(self, rows: int) -> int:
-        """So many rows, or more, that every device gets the same number."""
-        return -(-rows // self.count) * self.count
+    def share(self, rows: int) -> slice:
+        """Which of so many rows this process gets. The last ones may not be there: all devices get the same number."""
+        own = -(-rows // jax.device_count()) * jax.local_device_count()
+        return slice(jax.process_index() * own, (jax.process_index() + 1) * own)
 
 
 @cache

@@ -13,6 +13,7 @@ from jax import lax
 from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.checks import check_update, checked_gradient
+from layerkit.engines.devices import devices
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Optimizer, Params
@@ -60,9 +61,11 @@ class Programs:
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self._network, self._plan = network, plan
-        self.steps = jax.jit(self._steps, static_argnames="rows")
-        self.predict = jax.jit(self._predict)
-        self.losses = jax.jit(self._losses)
+        # where the rows are shared out, so is the work; what comes out is whole on every device
+        whole = devices().whole
+        self.steps = jax.jit(self._steps, static_argnames="rows", out_shardings=whole)
+        self.predict = jax.jit(self._predict, out_shardings=whole)
+        self.losses = jax.jit(self._losses, out_shardings=whole)
 
     def _steps(
         self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Any, count: Any, rows: int

@@ -81,13 +81,16 @@ class Stacks:
             if len(before) == len(different) and all(map(lambda a, b: a is b, before, different)):
                 return rows
         buffer = self._buffer(size)
+        share = self._devices.share(size)
+        own = len(range(size)[share])
         for name in ("x", "t"):
-            np.stack([getattr(batch, name) for batch in different], out=getattr(buffer, name)[: len(different), :size])
+            arrays = [getattr(batch, name)[share] for batch in different]
+            np.stack(arrays, out=getattr(buffer, name)[: len(different), :own])
         weighted = any(batch.weights is not None for batch in different)
         if weighted:
-            share = equal_weights(size, np, self._network.dtype)
-            for own, batch in zip(np.asarray(buffer.weights), different):
-                own[:size] = share if batch.weights is None else share * batch.weights
+            equal = equal_weights(size, np, self._network.dtype)
+            for row, batch in zip(np.asarray(buffer.weights), different):
+                row[:own] = (equal if batch.weights is None else equal * batch.weights)[share]
         used = buffer if weighted else buffer._replace(weights=None)
         rows = Rows(*(array if array is None else self._devices.shared(array, axis=1) for array in used))
         self._last = (different, rows)
@@ -96,7 +99,8 @@ class Stacks:
     def _buffer(self, size: int) -> Rows:
         """The memory of stacks of batches of this size, filled anew for each: nothing computes while it is filled."""
         if size not in self._buffers:
-            network, rows = self._network, self._devices.rounded(size)
+            network, share = self._network, self._devices.share(size)
+            rows = share.stop - share.start
             kinds = {
                 "x": ((rows, *network.input_shape), np.dtype(network.input_dtype)),
                 "t": ((rows, *network.output_shape), np.dtype(network.dtype)),
