@@ -77,7 +77,8 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.encoding import read_file
-    from layerkit.engines.processes import Processes, check_same, join
+    from layerkit.engines.jax import JAX
+    from layerkit.engines.processes import Processes, check_same, join, leaving_at_once
     from layerkit.files import check_writable
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -87,15 +88,17 @@ def command(
     path = saved_path(model, output)
     check_writable(path)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
+    if together and not isinstance(engine_named(engine), JAX):
+        raise click.UsageError("processes train together on JAX alone: give --engine jax")
     processes = join(coordinator, num_processes, process_id) if together else Processes()
     quiet = quiet or not processes.first
-    with nullcontext() if dry_run or not processes.first else only_trainer(path), _Signals() as signals:
+    lock = nullcontext() if dry_run or not processes.first else only_trainer(path)
+    with leaving_at_once() if together else nullcontext(), lock, _Signals() as signals:
         opened = open_model(model, fields, output, restart)
         opened.engine = engine_named(engine)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
         if together:
-            _check_engine(opened)
             check_same(opened.step, plan.goal, plan.rows.count, plan.batch_size, plan.seed)
         if dry_run:
             if processes.first:
@@ -119,13 +122,6 @@ def command(
     if not quiet:
         _say_trained(model, opened, trained, form)
     return 128 + (signals.number or signal.SIGTERM) if trained.stopped else 0
-
-
-def _check_engine(model: Model) -> None:
-    from layerkit.engines.jax import JAX
-
-    if not isinstance(model.engine or model.document.engine, JAX):
-        raise click.UsageError("processes train together on JAX alone: give --engine jax")
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:

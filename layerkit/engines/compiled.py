@@ -56,7 +56,8 @@ class CompiledSession(Session):
 
     @property
     def state(self) -> State:
-        held = jax.tree.map(np.array, self._held)
+        with self._on_jax():
+            held = jax.tree.map(np.array, self._held)
         parameters = {name: held.parameters[name] for name in self._network.parameters}
         return State(parameters, held.slots, self._step)
 

@@ -6,17 +6,23 @@ by its clock or by a signal is decided for all: by the first one's clock, and by
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from layerkit.errors import DocumentError, TrainingError
+from layerkit.errors import DocumentError, LayerkitError, TrainingError
 
 SECONDS_TO_MEET = 300
 """How long a process waits for the others at the start."""
 SECONDS_OF_SILENCE = 20
 """After how long a process that isn't heard of counts as dead, and the others stop."""
+
+LOST = "the other processes can't be reached, one of them may have died: start all again to go on from the last save"
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,20 @@ def join(coordinator: str | None, count: int | None, number: int | None) -> Proc
         raise TrainingError(f"the processes didn't meet at {coordinator}: {error}") from None
     if jax.process_count() == 1:
         return Processes()
+    with _silent():
+        _gathered(0)
     return Processes(jax.process_index() == 0, lambda: float(_gathered(perf_counter())[0]), lambda x: any(_gathered(x)))
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """After an error inside, end the process without JAX's farewell, which waits for the dead and then aborts."""
+    try:
+        yield
+    except Exception as error:
+        # what is registered last runs first
+        atexit.register(os._exit, error.exit_code if isinstance(error, LayerkitError) else 1)
+        raise
 
 
 def check_same(*numbers: int) -> None:
@@ -72,5 +91,22 @@ def _gathered(value: Any) -> Any:
     import numpy as np
     from jax.experimental import multihost_utils
 
-    with jax.enable_x64(True):
-        return multihost_utils.process_allgather(np.asarray(value))
+    try:
+        with jax.enable_x64(True):
+            return multihost_utils.process_allgather(np.asarray(value))
+    except (jax.errors.JaxRuntimeError, ValueError) as error:  # gloo has either
+        raise TrainingError(f"{LOST} ({str(error).partition(chr(10))[0]})") from None
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Send what native code prints nowhere: gloo greets its peers on stdout."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from layerkit.engines.processes import LOST
 from layerkit.errors import LayerkitError, PartError, TrainingError
 from layerkit.network import Network, Stage
 from layerkit.ops import Array
@@ -20,13 +21,16 @@ _RULE = (
 
 def why_failed(network: Network, x: Array | None, error: Exception) -> LayerkitError:
     """What to raise where JAX raised: PartError for a part that can't be compiled, TrainingError for anything else."""
-    if isinstance(error, jax.errors.JaxRuntimeError):
+    at_work = isinstance(error, jax.errors.JaxRuntimeError)
+    if not at_work:
+        try:
+            jax.eval_shape(lambda: _walk(network, 2 if x is None else len(x)))
+        except LayerkitError as found:
+            return found
+    if jax.process_count() > 1:  # where a dead one shows as an error of either kind
+        return TrainingError(f"{LOST} ({_first_line(error)})")
+    if at_work:
         return TrainingError(f"JAX failed at work: {_first_line(error)}")
-    rows = 2 if x is None else len(x)
-    try:
-        jax.eval_shape(lambda: _walk(network, rows))
-    except LayerkitError as found:
-        return found
     return PartError(f"JAX can't compile this: {type(error).__name__}: {_first_line(error)}; {_RULE}")
 
 
