@@ -47,7 +47,7 @@ class Saved:
 
 
 def save(path: Path, saved: Saved) -> None:
-    """Replace the file at `path` in one step. Raises SaveError; what stood there is untouched then."""
+    """Replace the file at `path` in one step. Raises SaveError, which says whether the old file stands there."""
     replace(path, to_bytes(saved))
 
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,7 +18,9 @@ from layerkit.cli.common import (
     number,
     plural,
     print_json,
+    silence_lost_outputs,
 )
+from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
@@ -75,7 +73,7 @@ def command(
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
-    with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
+    with StopRequest() as signals, nullcontext() if dry_run else only_trainer(path):
         opened = open_model(model, fields, output, restart)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
@@ -83,17 +81,24 @@ def command(
             _say_plan(opened, plan.goal, len(plan.rows.x), form)
             return 0
 
+        reporter = _Reporter(form, quiet)
+
         def save() -> None:
             opened.save()
-            if form == "json" and not quiet:
-                print_json({"event": "saved", "step": opened.step, "saved": str(path)})
+            reporter.saved(opened.step, path)
 
-        trained = opened.run(plan, report=_Reporter(form, quiet), stop=signals.received, save=save)
+        def stop() -> bool:
+            return signals.received() or reporter.unheard
+
+        signals.defer()
+        trained = opened.run(plan, report=reporter, stop=stop, save=save)
         if trained.steps:
             opened.save()
     if not quiet:
         _say_trained(model, opened, trained, form)
-    return 128 + signals.number if trained.stopped else 0
+    if not trained.stopped:
+        return 0
+    return 128 + signals.number if signals.number else 1
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
@@ -110,48 +115,38 @@ def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
     return fields
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM ask the run to stop after its step; a second one leaves at once."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def __enter__(self) -> _Signals:
-        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            os._exit(128 + number)
-        self.number = number
-
-    def received(self) -> bool:
-        return self.number > 0
-
-
 class _Reporter:
-    """A line on stderr at most once a second, or a JSON object a line for each epoch on stdout."""
+    """A line on stderr at most once a second, or on stdout a JSON object a line for each epoch and each save."""
 
     def __init__(self, form: str, quiet: bool) -> None:
         self._form, self._quiet = form, quiet
         self._last = monotonic()
+        self.unheard = False
+        """Whether a line could not be written, because its reader has left or the terminal was closed."""
 
     def __call__(self, progress: Progress) -> None:
-        if self._quiet:
-            return
         if self._form == "json":
             if progress.record is not None:
                 record = {name: value for name, value in progress.record.items() if name != "step"}
-                print_json({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
+                self._print({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
         elif monotonic() - self._last >= 1.0 and progress.step < progress.goal:
             self._last = monotonic()
             speed = f"{progress.rows_per_second:,.0f} rows/s"
-            line = f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}"
-            click.echo(line, file=sys.stderr)
+            self._print(f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}")
+
+    def saved(self, step: int, path: Path) -> None:
+        """Acknowledge a save."""
+        if self._form == "json":
+            self._print({"event": "saved", "step": step, "saved": str(path)})
+
+    def _print(self, line: str | dict[str, Any]) -> None:
+        if self._quiet:
+            return
+        try:
+            click.echo(line, err=True) if isinstance(line, str) else print_json(line)
+        except OSError:  # the run must be saved, so this can't be the end of it
+            self.unheard = True
+            silence_lost_outputs()
 
 
 def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:
