@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import struct
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from safetensors import safe_open
 
 import layerkit
 from layerkit import registry, storage
-from layerkit.errors import SavedFileError, SaveError
+from layerkit.errors import SavedFileError
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from layerkit import files
 from layerkit.errors import SaveError
 
 OLD, NEW = b"the old file" * 5_000, b"the new file" * 10_000
-NAMES = "open write close fsync chmod replace unlink stat lstat readlink scandir".split()
+NAMES = ["open", "write", "close", "fsync", "chmod", "replace", "unlink", "stat", "lstat", "readlink", "scandir"]
 Act = Callable[[int, str, Callable[[], Any]], Any]
 
 
