@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,11 +21,13 @@ from layerkit.cli.common import (
     print_json,
     silence_lost_outputs,
 )
+from layerkit.cli.progress import reporting
 from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
-    from layerkit.training import Progress
+
+What = TypeVar("What")
 
 
 @click.command("train")
@@ -73,29 +76,30 @@ def command(
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
+    audience = _Audience()
     with StopRequest() as signals, nullcontext() if dry_run else only_trainer(path):
         opened = open_model(model, fields, output, restart)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
         if dry_run:
-            _say_plan(opened, plan.goal, len(plan.rows.x), form)
+            _say_plan(opened, plan.goal, plan.rows.count, form)
             return 0
-
-        reporter = _Reporter(form, quiet)
 
         def save() -> None:
             opened.save()
-            reporter.saved(opened.step, path)
+            if form == "json" and not quiet:
+                audience.tell(print_json, {"event": "saved", "step": opened.step, "saved": str(path)})
 
         def stop() -> bool:
-            return signals.received() or reporter.unheard
+            return signals.received() or audience.left
 
         signals.defer()
-        trained = opened.run(plan, report=reporter, stop=stop, save=save)
+        with reporting(form, quiet, opened.step, plan.goal) as report:
+            trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
         if trained.steps:
             opened.save()
     if not quiet:
-        _say_trained(model, opened, trained, form)
+        audience.tell(partial(_say_trained, model, opened, form=form), trained)
     if not trained.stopped:
         return 0
     return 128 + signals.number if signals.number else 1
@@ -115,37 +119,18 @@ def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
     return fields
 
 
-class _Reporter:
-    """A line on stderr at most once a second, or on stdout a JSON object a line for each epoch and each save."""
+class _Audience:
+    """Whoever reads what a run says. Once it has left, or closed the terminal, the run is to stop and be saved."""
 
-    def __init__(self, form: str, quiet: bool) -> None:
-        self._form, self._quiet = form, quiet
-        self._last = monotonic()
-        self.unheard = False
-        """Whether a line could not be written, because its reader has left or the terminal was closed."""
+    def __init__(self) -> None:
+        self.left = False
 
-    def __call__(self, progress: Progress) -> None:
-        if self._form == "json":
-            if progress.record is not None:
-                record = {name: value for name, value in progress.record.items() if name != "step"}
-                self._print({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
-        elif monotonic() - self._last >= 1.0 and progress.step < progress.goal:
-            self._last = monotonic()
-            speed = f"{progress.rows_per_second:,.0f} rows/s"
-            self._print(f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}")
-
-    def saved(self, step: int, path: Path) -> None:
-        """Acknowledge a save."""
-        if self._form == "json":
-            self._print({"event": "saved", "step": step, "saved": str(path)})
-
-    def _print(self, line: str | dict[str, Any]) -> None:
-        if self._quiet:
-            return
+    def tell(self, say: Callable[[What], None], what: What) -> None:
+        """Say it, if anyone listens."""
         try:
-            click.echo(line, err=True) if isinstance(line, str) else print_json(line)
-        except OSError:  # the run must be saved, so this can't be the end of it
-            self.unheard = True
+            say(what)
+        except OSError:
+            self.left = True
             silence_lost_outputs()
 
 
@@ -168,19 +153,26 @@ def _say_trained(path: Path, model: Model, trained: Trained, form: str) -> None:
                 "loss_before": trained.loss_before,
                 "loss": trained.loss,
                 "validation": trained.validation,
+                **({"best_epoch": trained.best_epoch} if trained.best_epoch else {}),
                 "saved": str(model.path),
             }
         )
         return
     if not trained.steps and not trained.stopped:
         done = "its 1 step is done" if model.step == 1 else f"its {model.step:,} steps are done"
+        done += _of_best(trained)
         click.echo(f"{path}: {done}; --steps N goes on, --restart begins again")
         return
     click.echo(
         f"{'stopped after' if trained.stopped else 'took'} {plural(trained.steps, 'step')}, {model.step:,} in all"
+        + _of_best(trained)
     )
     click.echo(f"loss {number(trained.loss_before)} before, {number(trained.loss)} after")
     if trained.validation:
         figures = ", ".join(f"{name} {number(value)}" for name, value in trained.validation.items())
         click.echo(f"validation {figures}")
     click.echo(f"saved {model.path}")
+
+
+def _of_best(trained: Trained) -> str:
+    return f", and keeps epoch {trained.best_epoch:,}, its best" if trained.best_epoch else ""

@@ -9,32 +9,32 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.session import Session, State
+from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
-from layerkit.parts import Engine, Optimizer
+from layerkit.parts import Engine
 from layerkit.rehearsal import rehearse
 
 
 class NumPy(Engine):
     """NumPy on the processor: the default."""
 
-    def session(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> Session:
-        return NumPySession(network, optimizer, state, seed)
+    def session(self, network: Network, recipe: Recipe, state: State) -> Session:
+        return NumPySession(network, recipe, state)
 
 
 class NumPySession(Session):
     """A network's parameters in NumPy arrays."""
 
-    def __init__(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> None:
-        self._network, self._optimizer, self._seed = network, optimizer, seed
+    def __init__(self, network: Network, recipe: Recipe, state: State) -> None:
+        self._network, self._recipe = network, recipe
         self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         self._vector = _flat(self._shapes, state.parameters, network.dtype)
         self._gradient = np.zeros_like(self._vector)
         self._weights: dict[int, Array] = {}
-        slots = optimizer.slots if optimizer else ()
+        slots = recipe.optimizer.slots if recipe.optimizer else ()
         self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
@@ -69,12 +69,10 @@ class NumPySession(Session):
         return State(arrays, slots, self._step)
 
     def _take_step(self, batch: Rows) -> float:
-        assert self._optimizer is not None
-        step = self._step + 1
-        rows = len(batch.x)
-        if rows not in self._weights:
-            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
-        passes = self._network.passes(self._params, batch.x, batch.t, self._seed, step, self._weights[rows])
+        recipe, step = self._recipe, self._step + 1
+        assert recipe.optimizer is not None
+        weights = self._weights_of(batch)
+        passes = self._network.passes(self._params, batch.x, batch.t, recipe.seed, step, weights)
         loss = float(passes.loss)
         if not isfinite(loss):
             raise self._diverged(batch, step)
@@ -85,7 +83,10 @@ class NumPySession(Session):
                 message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
                 raise PartError(message, f"{stage.name}.{name}")
             view[...] = gradient
-        vector, slots = self._optimizer.update(self._vector, self._gradient, self._slots, float(step))
+        if recipe.clip_norm is not None:
+            self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
+        optimizer = recipe.optimizer.at(recipe.factor(step))
+        vector, slots = optimizer.update(self._vector, self._gradient, self._slots, float(step))
         if not _finite(vector):
             raise self._diverged(batch, step, vector)
         for i, updates in enumerate(passes.updates):
@@ -99,6 +100,13 @@ class NumPySession(Session):
                 self._params[i][name][...] = value
         self._step = step
         return loss
+
+    def _weights_of(self, batch: Rows) -> Array:
+        """What each row's loss counts: an equal share, or its own weight in one."""
+        rows = len(batch.x)
+        if rows not in self._weights:
+            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
+        return self._weights[rows] if batch.weights is None else self._weights[rows] * batch.weights
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
@@ -115,7 +123,7 @@ class NumPySession(Session):
         if vector is not None:
             where = next(name for name, view in _views(vector, self._shapes).items() if not _finite(view))
         else:
-            arrays = network.forward(self._params, batch.x, network.contexts(np, self._seed, step))
+            arrays = network.forward(self._params, batch.x, network.contexts(np, self._recipe.seed, step))
             stages = zip(network.stages, arrays[1:], strict=True)
             where = next(
                 (f"the output of {stage.name}" for stage, y in stages if not _finite(y)),
@@ -146,6 +154,11 @@ def _views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Ar
         views[name] = vector[first : first + prod(shape)].reshape(shape)
         first += prod(shape)
     return views
+
+
+def _length(vector: Array) -> float:
+    """√(Σ g²), in float64 so that the squares don't overflow."""
+    return float(np.linalg.norm(vector.astype(np.float64, copy=False)))
 
 
 def _finite(array: Array) -> bool:
