@@ -109,7 +109,7 @@ def to_bytes(saved: Saved) -> bytes:
     header: dict[str, Any] = {"__metadata__": metadata}
     blocks: list[bytes] = []
     offset = 0
-    for name, array in tensors.items():
+    for name, array in sorted(tensors.items()):
         # safetensors wants the elements in C order and the bytes in little-endian order
         block = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
         place = [offset, offset + len(block)]

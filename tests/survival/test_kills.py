@@ -43,7 +43,6 @@ def test_a_killed_run_keeps_each_acknowledged_save_and_ends_as_if_never_killed(
     assert reached > 0
     assert cli("train", iris, "--quiet").code == 0
     whole = iris.with_name("whole.safetensors")
-    change(iris, {"checkpoint": None})
     assert cli("train", iris, "--output", whole, "--quiet").code == 0
     check_same(whole, saved)
     others = [each.name for each in iris.parent.iterdir() if each.name.startswith(".iris")]
