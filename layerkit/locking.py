@@ -43,7 +43,8 @@ def only_trainer(path: Path) -> Iterator[None]:
         handle = _acquire(lock, path)
     except OSError as cause:
         if cause.errno not in NO_LOCKS:
-            raise SaveError(f"its lock file {lock} can't be used: {cause.strerror}", str(path)) from None
+            message = f"its lock file can't be used: {cause.strerror}; if nobody trains this model, remove {lock}"
+            raise SaveError(message, str(path)) from None
         message = f"{path}: nothing keeps a second trainer away, for there are no locks here ({cause.strerror})"
         warnings.warn(message, Notice, stacklevel=3)
         yield
