@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,20 @@ def iris(models: Path) -> Path:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start `layerkit train MODEL --format json OPTIONS` as a process, which ends with the test at the latest."""
+    """Start `layerkit train MODEL --format json OPTIONS` as a process, which ends with the test at the latest.
+
+    `program` stands in the place of `-m layerkit`, and `before` in front of all.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def train(model: Path, *options: object, **how: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "layerkit", "train", model, "--format", "json", *options]
+    def train(
+        model: Path,
+        *options: object,
+        program: Sequence[object] = ("-m", "layerkit"),
+        before: Sequence[object] = (),
+        **how: Any,
+    ) -> subprocess.Popen[str]:
+        command = [*before, sys.executable, *program, "train", model, "--format", "json", *options]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
         process = subprocess.Popen([str(word) for word in command], text=True, **pipes)
         started.append(process)
