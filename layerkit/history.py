@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -69,8 +69,7 @@ class History:
         return History(records, float(loss_sum), int(loss_count), int(best_epoch), best)
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(NamedTuple):
     """When a run ends early: once `figure` has not got better for `epochs` epochs."""
 
     figure: str

@@ -1,0 +1,209 @@
+"""The tape: the NumPy calls of a step, recorded once with the arrays that they fill, and played for every batch.
+
+A part is pure and never looks at an array's values, so the calls of one step are those of every step. What is played
+again costs neither the parts' own Python nor a new array, and gives the same bits: it is the same calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from layerkit.engines.filling import filling
+from layerkit.engines.recorded import Recorded, RecordedNumber, UnrecordableError
+from layerkit.ops import Array
+
+SMALL = 1024
+"""Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
+
+
+class Call(NamedTuple):
+    """A function of NumPy's, what it is given, and the array that its result is put into."""
+
+    function: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Array
+
+    def given(self) -> dict[str, Any]:
+        """What goes in, by the names of these fields."""
+        return {"args": self.args, "kwargs": self.kwargs}
+
+    def arrays(self) -> Iterator[Array]:
+        """The arrays that go in."""
+        return (value for value in _flat((self.args, *self.kwargs.values())) if isinstance(value, np.ndarray))
+
+
+class Tape:
+    """Calls in their order. A view costs nothing: it stays a view of an array that some call fills."""
+
+    def __init__(self) -> None:
+        self._calls: list[Call] = []
+        self._known: dict[Any, tuple[Any, Any]] = {}
+        self._targets: dict[int, Array] = {}
+        self._play: list[Callable[[], object]] = []
+
+    def watch(self, array: Array) -> Recorded:
+        """An array whose values change from step to step. The calls that take it are recorded."""
+        return Recorded(array, self)
+
+    def watch_number(self, array: Array) -> RecordedNumber:
+        """The same for a number, held by an array of float64 without axes."""
+        return RecordedNumber(array, self)
+
+    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
+        """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
+        watched = [
+            value.array for value in _flat((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
+        ]
+        args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
+        if not watched:
+            return function(*args, **kwargs)
+        key = (function, _identity(args), _identity(tuple(kwargs.items())))
+        if key not in self._known:
+            # with what went in, so that no other array gets its place in memory, and with that its identity
+            self._known[key] = self._called(function, args, kwargs, watched), (args, kwargs)
+        return self._known[key][0]
+
+    def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
+        result = function(*args, **kwargs)
+        if isinstance(result, list | tuple):
+            if all(_is_view(each, watched) for each in result):
+                return type(result)(Recorded(each, self) for each in result)
+            raise UnrecordableError(f"{function} gives several arrays")
+        if not isinstance(result, np.ndarray | np.generic):
+            return result
+        if result.dtype == object:
+            raise UnrecordableError(f"{function} gives objects")
+        if _is_view(result, watched):
+            return Recorded(result, self)
+        out = np.array(result)
+        self._calls.append(Call(function, args, kwargs, out))
+        return Recorded(out, self)
+
+    def into(self, value: Recorded, target: Array) -> None:
+        """Have `value` end up in `target`, an array in one piece: computed there, where a call computes it."""
+        source = self._targets.get(id(value.array), value.array)
+        for number, call in enumerate(self._calls):
+            if call.out is source is value.array and (source.shape, source.dtype) == (target.shape, target.dtype):
+                moved = {id(source): target}
+                later = (each._replace(**_placed(each.given(), moved)) for each in self._calls[number + 1 :])
+                self._calls[number:] = [call._replace(out=target), *later]
+                self._targets[id(source)] = target
+                return
+        self._calls.append(Call(np.astype, (source, target.dtype), {}, target))
+
+    def finish(self, kept: Sequence[Array]) -> None:
+        """Make the calls ready to be played. All arrays but those kept share memory with what is no longer needed."""
+        calls = _needed(self._calls, {id(_root(array)) for array in kept})
+        self._calls, self._known = list(_sharing_memory(calls, kept)), {}
+        self._play = [filling(*call) for call in self._calls]
+
+    def play(self) -> None:
+        """Make all calls again, over what the watched arrays hold now."""
+        for call in self._play:
+            call()
+
+    def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
+        """The calls to play with other arrays in the place of some, each given as (this, that)."""
+        moved = {id(this): that for this, that in places}
+        return [
+            filling(call.function, _placed(call.args, moved), _placed(call.kwargs, moved), _placed(call.out, moved))
+            for call in self._calls
+        ]
+
+
+def _needed(calls: Sequence[Call], roots: set[int]) -> list[Call]:
+    """The calls that fill the arrays with these roots, or what goes into those."""
+    needed, chosen = set(roots), []
+    for call in reversed(calls):
+        if id(_root(call.out)) in needed:
+            needed.update(id(_root(array)) for array in call.arrays())
+            chosen.append(call)
+    return chosen[::-1]
+
+
+def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Call]:
+    """The same calls over fewer arrays: one takes the memory of another that nobody needs any more."""
+    ends = {id(_root(array)): number for number, call in enumerate(calls) for array in call.arrays()}
+    staying = {id(_root(array)) for array in kept}
+    movable = {id(call.out) for call in calls if call.out.base is None and call.out.size >= SMALL} - staying
+    moved: dict[int, Array] = {}
+    free: dict[tuple[Any, int], list[Array]] = {}
+
+    for number, call in enumerate(calls):
+        given = _placed(call.given(), moved)
+        over = {id(_root(array)) for array in call.arrays() if ends[id(_root(array))] == number} & moved.keys()
+        # only what works element by element may fill an array that it still reads
+        elementwise = isinstance(call.function, np.ufunc) and call.function.signature is None
+        if elementwise:
+            _release(over, moved, free)
+        out = call.out
+        if id(out) in movable:
+            pool = free.get((out.dtype, out.size))
+            moved[id(out)] = pool.pop() if pool else np.empty(out.size, out.dtype)
+            yield call._replace(**given, out=moved[id(out)].reshape(out.shape))
+        else:
+            yield call._replace(**given)
+        if not elementwise:
+            _release(over, moved, free)
+        if id(out) in moved and id(out) not in ends:
+            _release({id(out)}, moved, free)
+
+
+def _placed(value: Any, moved: Mapping[int, Array]) -> Any:
+    """A call's argument with each array where it lies now."""
+    if isinstance(value, list | tuple):
+        return type(value)(_placed(item, moved) for item in value)
+    if isinstance(value, dict):
+        return {name: _placed(item, moved) for name, item in value.items()}
+    if not isinstance(value, np.ndarray) or id(_root(value)) not in moved:
+        return value
+    root = _root(value)
+    offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return np.ndarray(value.shape, value.dtype, moved[id(root)], offset, value.strides)
+
+
+def _release(roots: Iterable[int], moved: dict[int, Array], free: dict[tuple[Any, int], list[Array]]) -> None:
+    for root in roots:
+        memory = moved[root]
+        free.setdefault((memory.dtype, memory.size), []).append(memory)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """All that nested lists and tuples hold."""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _identity(value: Any) -> Any:
+    """What tells a call's argument from every other: an array is itself alone, a number its type and value."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_identity, value))
+    if isinstance(value, slice):
+        return (slice, value.start, value.stop, value.step)
+    return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, Recorded | RecordedNumber):
+        return value.array
+    if isinstance(value, list | tuple):
+        return type(value)(_unwrapped(item) for item in value)
+    return value
+
+
+def _root(array: Array) -> Array:
+    """The array whose memory this one is a view of."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def _is_view(result: Any, watched: Sequence[Array]) -> bool:
+    return isinstance(result, np.ndarray) and any(np.may_share_memory(result, array) for array in watched)
