@@ -22,8 +22,11 @@ Each step's loss is the mean over its rows, before its update. Parameters and op
 
 BATCHES = 3
 """How many different batches a contender goes through again and again."""
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
-"""Everybody's Adam. SGD has neither momentum nor weight decay."""
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-12
+"""Everybody's Adam; SGD has neither momentum nor weight decay.
+
+Keras and scikit-learn add epsilon before the correction of the second moment: so small a one makes that no difference.
+"""
 
 
 @dataclass(frozen=True)
