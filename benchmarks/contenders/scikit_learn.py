@@ -66,7 +66,7 @@ def _estimator(recipe: Recipe, shuffle: bool) -> Any:
     if (recipe.output, recipe.loss) not in kinds:
         raise CannotRunError(f"it has no {recipe.loss} after a {recipe.output}")
     return kinds[recipe.output, recipe.loss](
-        recipe.sizes[1:-1],
+        hidden_layer_sizes=recipe.sizes[1:-1],
         alpha=0.0,
         solver=recipe.optimizer,
         batch_size=recipe.batch,
