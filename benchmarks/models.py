@@ -44,8 +44,8 @@ def scores(name: str, seed: int) -> Iterator[tuple[str, float]]:
     yield "layerkit", figures.get("accuracy", figures.get("r2", np.nan))
 
     classifies = "accuracy" in figures
-    x, held_out = features(model, run.rows.x), features(model, run.validation.x)
-    t, due = (answers(rows.t, classifies) for rows in (run.rows, run.validation))
+    x, held_out = features(model, run.rows.rows.x), features(model, run.validation.rows.x)
+    t, due = (answers(rows.t, classifies) for rows in (run.rows.rows, run.validation.rows))
     for contender, estimator in estimators(model, classifies, seed).items():
         yield contender, float(estimator.fit(x, t).score(held_out, due))
 
@@ -53,7 +53,7 @@ def scores(name: str, seed: int) -> Iterator[tuple[str, float]]:
         ideal = open_model(path, {"training.seed": seed, "output.column": "expected"}, restart=True)
         expected = ideal.plan().validation
         assert expected is not None
-        y, rating = in_units(ideal.document, expected.t), in_units(model.document, run.validation.t)
+        y, rating = in_units(ideal.document, expected.rows.t), in_units(model.document, run.validation.rows.t)
         yield "the best possible", float(1.0 - np.sum((y - rating) ** 2) / np.sum((rating - rating.mean()) ** 2))
 
 

@@ -25,7 +25,7 @@ DOCUMENT = Path(__file__).parent.parent / "models" / "activity.json"
 
 def layerkit_steps() -> Callable[[int], list[float]]:
     model = open_model(DOCUMENT, restart=True)
-    session, rows = model.session(), model.plan(steps=1).rows
+    session, rows = model.session(), model.plan(steps=1).rows.rows
     return lambda steps: list(session.train([rows] * steps))
 
 
@@ -46,7 +46,7 @@ def torch_steps() -> Callable[[int], list[float]]:
             net[index].weight.copy_(start[f"{name}.kernel"].T)
             net[index].bias.copy_(start[f"{name}.bias"])
     optimizer = torch.optim.SGD(net.parameters(), lr=0.02)
-    rows = model.plan(steps=1).rows
+    rows = model.plan(steps=1).rows.rows
     x, t = torch.tensor(rows.x), torch.tensor(rows.t)
 
     def steps(count: int) -> list[float]:

@@ -5,20 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from layerkit import files, jsontext
 from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse
 from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault
 from layerkit.inputs import ArrayInput, Data, Input, Output
-from layerkit.parts import Dtype, Engine, Loss, Metric, Optimizer
+from layerkit.parts import Dtype, Engine, Loss, Metric, Optimizer, Schedule
 
 FORMAT = 1
 LARGEST = 64 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
+
+
+ClassWeights: TypeAlias = Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]]
+"""`balanced` makes all classes count the same together: rows / (classes · rows of the class)."""
 
 
 class Checkpoint(Declared):
@@ -26,6 +37,18 @@ class Checkpoint(Declared):
 
     steps: int | None = Field(None, ge=1)
     seconds: float | None = Field(None, ge=0)
+
+
+class EarlyStopping(Declared):
+    """The run ends once `figure` has not got better for `patience` epochs; the model keeps its best epoch's parameters.
+
+    The figure is one of the history's; left out, validation_loss, or loss where no rows are held out. A change of less
+    than `min_change` is none.
+    """
+
+    patience: int = Field(10, ge=1)
+    figure: str | None = None
+    min_change: float = Field(0.0, ge=0)
 
 
 class Training(Declared):
@@ -39,7 +62,24 @@ class Training(Declared):
     validation: float | str | None = None
     """The fraction of the rows that is kept for validation, or the path of a file of its own."""
     metrics: tuple[Metric, ...] = ()
+    schedule: Schedule | None = None
+    """What the optimizer's learning_rate is multiplied by; 1 throughout, where it is left out."""
+    clip_norm: float | None = Field(None, gt=0)
+    """The largest length of a step's gradient, over all parameters together."""
+    class_weights: ClassWeights | None = None
+    """How much a row of each class counts in training."""
+    sample_weights: str | None = None
+    """The column, or the array of a data file, that says how much each row counts in training."""
+    early_stopping: EarlyStopping | None = None
     checkpoint: Checkpoint = Checkpoint(seconds=60.0)
+
+    @field_validator("class_weights", mode="wrap")
+    @classmethod
+    def _word_or_weights(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise refuse('should be "balanced", or a number from 0 for each class: {"rare": 5.0}') from None
 
     @model_validator(mode="after")
     def _one_goal(self) -> Self:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +12,19 @@ from pydantic import ValidationError
 
 from layerkit import registry, storage
 from layerkit.data import encoding
-from layerkit.data.batches import Rows, split, steps_per_epoch
+from layerkit.data.batches import InMemory, Rows, Source, split, steps_per_epoch
 from layerkit.data.tables import chosen, table_of
+from layerkit.data.weighting import class_names, classes, weights_of_classes
 from layerkit.declared import faults_of
 from layerkit.document import Document
-from layerkit.engines.session import Session, State
-from layerkit.errors import DataError, DocumentError
+from layerkit.engines.session import Recipe, Session, State
+from layerkit.errors import DataError, DocumentError, did_you_mean
+from layerkit.history import Figures, History, Patience
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
-from layerkit.parts import Engine, Table
-from layerkit.training import ROWS_PER_PASS, Figures, History, Progress, Report, Run, figures, train
+from layerkit.parts import Engine, Pace, Table
+from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, figures, train
 
 if TYPE_CHECKING:
     from layerkit.explain import Explanation
@@ -39,6 +41,8 @@ class Trained:
     validation: Figures
     stopped: bool
     """Whether it was asked to stop before its goal."""
+    best_epoch: int = 0
+    """The epoch whose parameters the model has, where early stopping chose it."""
 
 
 class Model:
@@ -78,7 +82,7 @@ class Model:
         parameters = {name: saved.parameters[name] for name in self.network.parameters}
         self._state = State(parameters, slots, saved.step)
         self._epoch = saved.epoch
-        self._history = History.of(saved.history, saved.state.get("unfinished_epoch", (0.0, 0.0)))
+        self._history = History.of(saved.history, saved.state)
 
     @property
     def document(self) -> Document:
@@ -149,7 +153,7 @@ class Model:
         if x is None:
             training, validation = self._prepared(*self._split(self._table(None)))
             return self._figures(self.session(), validation or training)
-        return self._figures(self.session(), self._rows(self._table(x, y)))
+        return self._figures(self.session(), InMemory(self._rows(self._table(x, y))))
 
     def explain(self, x: Any = None, y: Any = None) -> Explanation:
         """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed."""
@@ -166,6 +170,7 @@ class Model:
         x: Any = None,
         y: Any = None,
         *,
+        weights: Any = None,
         steps: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -174,10 +179,10 @@ class Model:
     ) -> Trained:
         """Take `steps` or `epochs` more; without either, go on to the document's goal.
 
-        The rows are x and y, or the document's own. Raises TrainingError where the loss or a parameter stops being
-        finite; the model stays as it was before that step.
+        The rows are x and y, or the document's own; `weights` says how much each counts. Raises TrainingError where the
+        loss or a parameter stops being finite; the model stays as it was before that step.
         """
-        run = self.plan(x, y, steps=steps, epochs=epochs, batch_size=batch_size)
+        run = self.plan(x, y, weights=weights, steps=steps, epochs=epochs, batch_size=batch_size)
         return self.run(run, report=report, stop=stop)
 
     def plan(
@@ -185,6 +190,7 @@ class Model:
         x: Any = None,
         y: Any = None,
         *,
+        weights: Any = None,
         steps: int | None = None,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -194,21 +200,22 @@ class Model:
         for field in ("loss", "optimizer"):
             if getattr(self._document, field) is None:
                 raise DocumentError(f'the document has no "{field}", so it can\'t be trained', field)
-        table = self._table(x, y)
+        table = self._table(x, y, weights)
         if not len(table):
             raise DataError("there are no rows", table.source)
         rows, validation = self._prepared(*self._split(table))
         if not self.network.trained:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
-        per_epoch = steps_per_epoch(len(rows.x), size)
-        if steps is not None or epochs is not None:
-            goal = self.step + (steps or 0) + (epochs or 0) * per_epoch
-        elif training.steps is not None or training.epochs is not None:
-            goal = (training.steps or 0) + (training.epochs or 0) * per_epoch
-        else:
+        per_epoch = steps_per_epoch(rows.count, size)
+        declared = (training.steps or 0) + (training.epochs or 0) * per_epoch
+        further = (steps or 0) + (epochs or 0) * per_epoch
+        if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
-        return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint)
+        goal = self.step + further if further else declared
+        patience = self._patience(bool(validation), since=len(self._history.records) if further else 0)
+        factor = self._factor(declared or goal, per_epoch)
+        return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
 
     def run(
         self,
@@ -219,8 +226,8 @@ class Model:
         save: Callable[[], None] | None = None,
     ) -> Trained:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
-        session, first = self.session(), self.step
-        sample = run.rows.at(slice(0, ROWS_PER_PASS))
+        session, first = self.session(run), self.step
+        sample = InMemory(next(run.rows.blocks(ROWS_PER_PASS)))
         before = self._figures(session, sample)["loss"]
 
         def follow() -> None:
@@ -233,19 +240,55 @@ class Model:
                 save()
 
         try:
-            last = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
+            end = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
         finally:
             follow()
+        chosen_epoch = self._take_best() if run.patience is not None and end.why != "stop" else 0
+        session = self.session()
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
-        return Trained(last - first, before, after, held_out, stopped=last < run.goal)
+        return Trained(end.step - first, before, after, held_out, end.why == "stop", chosen_epoch)
 
-    def session(self) -> Session:
-        """A session of the engine from where the model stands; the model itself doesn't follow it."""
-        engine = self._document.engine or find_class(["engine"], "numpy")()
-        state, seed = self._current(), self._document.training.seed
+    def _take_best(self) -> int:
+        """Go back to the parameters of the best epoch that early stopping saw; its number."""
+        if self._history.best:
+            self._state = replace(self._current(), parameters=self._history.best)
+        return self._history.best_epoch
+
+    def _patience(self, validates: bool, since: int) -> Patience | None:
+        stopping = self._document.training.early_stopping
+        if stopping is None:
+            return None
+        metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
+        falls = {"loss": True}
+        if validates:
+            falls |= {"validation_loss": True, **{f"validation_{name}": each.falls for name, each in metrics.items()}}
+        figure = stopping.figure or ("validation_loss" if validates else "loss")
+        if figure not in falls:
+            message = f'there is no figure "{figure}" in the history; {did_you_mean(figure, falls)}'
+            raise DocumentError(message, "training.early_stopping.figure")
+        return Patience(figure, falls[figure], stopping.patience, stopping.min_change, since)
+
+    def _factor(self, goal: int, per_epoch: int) -> Callable[[int], float]:
+        """What the learning_rate is multiplied by at each step, by the document's schedule."""
+        schedule = self._document.training.schedule
+        if schedule is None:
+            return _one
+        if not hasattr(self._document.optimizer, "learning_rate"):
+            raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
+        return lambda step: schedule(Pace(step - 1, goal, per_epoch))
+
+    def session(self, run: Run | None = None) -> Session:
+        """A session of the engine from where the model stands; the model itself doesn't follow it.
+
+        Its steps are those of `run`; without one, the learning_rate stays as it is.
+        """
+        document = self._document
+        engine = document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        session: Session = engine.session(self.network, self._document.optimizer, state, seed)
+        factor = run.factor if run else _one
+        recipe = Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
+        session: Session = engine.session(self.network, recipe, self._current())
         return session
 
     def save(self, path: str | Path | None = None) -> Path:
@@ -254,13 +297,12 @@ class Model:
         if target is None:
             raise DocumentError("a model made in code has no place of its own: give save a path")
         state, history = self._current(), self._history
-        unfinished = {"unfinished_epoch": np.array([history.loss_sum, float(history.loss_count)])}
         saved = storage.Saved(
             document=self._document,
             parameters=state.parameters,
             slots=state.slots,
             history=history.arrays(),
-            state=unfinished if history.loss_count else {},
+            state=history.state(),
             step=state.step,
             epoch=self._epoch,
             parts=storage.origins(self._document),
@@ -268,14 +310,14 @@ class Model:
         storage.save(target, saved)
         return target
 
-    def _table(self, x: Any, y: Any = None) -> Table:
+    def _table(self, x: Any, y: Any = None, weights: Any = None) -> Table:
         if x is None:
             return encoding.read_own(self._document, self._folder)
         if isinstance(x, Table):
             return x
         if not self._document.columns and hasattr(x, "columns"):
             x = np.asarray(x)  # a DataFrame, where the names of its columns mean nothing
-        return table_of(x, y)
+        return table_of(x, y, weights)
 
     def _split(self, table: Table) -> tuple[Table, Table | None]:
         """Training and validation rows, by the document's fraction or from its validation file."""
@@ -289,10 +331,19 @@ class Model:
             raise DataError(f"validation {held_out} of {len(table)} rows leaves one side without a row", table.source)
         return chosen(table, kept), chosen(table, left)
 
-    def _prepared(self, training: Table, validation: Table | None) -> tuple[Rows, Rows | None]:
+    def _prepared(self, training: Table, validation: Table | None) -> tuple[InMemory, InMemory | None]:
         if not encoding.fitted(self._document):
             self._fit(training)
-        return self._rows(training), self._rows(validation) if validation else None
+        rows = self._weighted(self._rows(training), encoding.sample_weights(self._document, training))
+        return InMemory(rows), InMemory(self._rows(validation)) if validation else None
+
+    def _weighted(self, rows: Rows, weights: Array | None) -> Rows:
+        """The rows with how much each counts: by its own weight, and by its class."""
+        if self._document.training.class_weights is not None:
+            names, index = class_names(self._document, rows.t), classes(rows.t)
+            of_class = weights_of_classes(self._document, names, np.bincount(index, minlength=len(names)))[index]
+            weights = of_class if weights is None else weights * of_class
+        return rows if weights is None else rows._replace(weights=weights.astype(self._document.dtype))
 
     def _fit(self, training: Table) -> None:
         self._document, self._network = encoding.fit(self._document, training), None
@@ -307,7 +358,7 @@ class Model:
             self._state = State(parameters, _zero_slots(self._document, self.network, parameters))
         return self._state
 
-    def _figures(self, session: Session, rows: Rows) -> Figures:
+    def _figures(self, session: Session, rows: Source) -> Figures:
         metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
         return figures(session, rows, metrics, lambda y: encoding.in_units(self._document, y))
 
@@ -315,6 +366,10 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
+
+
+def _one(step: int) -> float:
+    return 1.0
 
 
 def _quiet(progress: Progress) -> None:

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
 from layerkit.context import Context
 from layerkit.ops import Array
@@ -135,6 +135,33 @@ class Optimizer(Part):
     def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
         """The new parameter and its new slots. `step` is the number of this step, a float from 1.0."""
 
+    def at(self, factor: Any) -> Self:
+        """This optimizer with its learning_rate multiplied by `factor`, a number or an engine's array without axes."""
+        if isinstance(factor, float) and factor == 1.0:
+            return self
+        return self.model_copy(update={"learning_rate": self.learning_rate * factor})  # type: ignore[attr-defined]
+
+
+class Pace(NamedTuple):
+    """Where a step stands in its run, all in steps."""
+
+    step: int
+    """How many were taken before it: 0 at the first."""
+    goal: int
+    """How many the document asks for in all."""
+    steps_per_epoch: int
+
+
+class Schedule(Part):
+    """What the optimizer's learning_rate is multiplied by, step by step. It computes with Python's own floats."""
+
+    kind: ClassVar[str] = "schedule"
+    kinds: ClassVar[tuple[str, ...]] = ("schedule",)
+
+    @abstractmethod
+    def __call__(self, pace: Pace) -> float:
+        """The factor at this step; 1.0 leaves the learning_rate as it is."""
+
 
 class Initializer(Part):
     """The first values of a parameter. A literal number or array in a document is the initializer `values`."""
@@ -156,6 +183,8 @@ class Metric(Part):
 
     kind: ClassVar[str] = "metric"
     kinds: ClassVar[tuple[str, ...]] = ("metric",)
+    falls: ClassVar[bool] = False
+    """True where a lower figure is the better one."""
 
     @abstractmethod
     def sums(self, y: Array, t: Array) -> Array:
@@ -249,5 +278,5 @@ class Engine(Part):
     kinds: ClassVar[tuple[str, ...]] = ("engine",)
 
     @abstractmethod
-    def session(self, network: Any, optimizer: Optimizer | None, state: Any, seed: int) -> Any:
-        """A session of the network from this state; see layerkit.engines."""
+    def session(self, network: Any, recipe: Any, state: Any) -> Any:
+        """A session of the network from this state, whose steps the recipe describes; see layerkit.engines."""

@@ -16,6 +16,7 @@ GROUPS = {
     "activation": "layerkit.activations",
     "loss": "layerkit.losses",
     "optimizer": "layerkit.optimizers",
+    "schedule": "layerkit.schedules",
     "initializer": "layerkit.initializers",
     "metric": "layerkit.metrics",
     "column": "layerkit.columns",

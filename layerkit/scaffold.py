@@ -21,6 +21,7 @@ _USES = {
     "activation": '"activation": "$reference"',
     "loss": '"loss": "$reference"',
     "optimizer": '"optimizer": "$reference"',
+    "schedule": '"schedule": "$reference"',
     "initializer": '"kernel": "$reference"',
     "metric": '"metrics": ["$reference"]',
     "column": '{"column": "size", "type": "$reference"}',

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from layerkit.data.batches import Rows, batches, steps_per_epoch
+from layerkit.data.batches import Rows, Source, steps_per_epoch
 from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
+from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
 from layerkit.parts import Metric
 
-STEPS_PER_CALL = 64
-"""How many steps an engine takes between two looks at the clock and at a request to stop."""
+QUICK = 0.03
+"""Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
+MOST_STEPS_PER_CALL = 4096
 ROWS_PER_PASS = 8192
-
-Figures: TypeAlias = dict[str, float]
-
-
-@dataclass
-class History:
-    """One record for each epoch: its last step, the mean loss of its steps, and what validation gave."""
-
-    records: list[Figures] = field(default_factory=list)
-    loss_sum: float = 0.0
-    """Of the steps of the epoch that isn't over yet."""
-    loss_count: int = 0
-
-    def arrays(self) -> dict[str, Array]:
-        """Each figure as an array over the epochs; NaN where an epoch has no such figure."""
-        names = dict.fromkeys(name for record in self.records for name in record)
-        return {name: np.array([record.get(name, np.nan) for record in self.records]) for name in names}
-
-    @staticmethod
-    def of(arrays: Mapping[str, Array], unfinished: Sequence[float] = (0.0, 0.0)) -> History:
-        """The history that `arrays` gave."""
-        count = max((len(array) for array in arrays.values()), default=0)
-        records = [{name: float(array[i]) for name, array in arrays.items()} for i in range(count)]
-        return History(records, float(unfinished[0]), int(unfinished[1]))
 
 
 @dataclass(frozen=True)
@@ -54,6 +32,7 @@ class Progress:
     epoch: int
     loss: float
     rows_per_second: float
+    seconds_left: float
     record: Figures | None = None
     """The epoch's figures, at its end."""
 
@@ -65,18 +44,28 @@ Report: TypeAlias = Callable[[Progress], None]
 class Run:
     """What a run is to do. `goal` is the number of the last step; `seed` decides the order of the rows."""
 
-    rows: Rows
-    validation: Rows | None
+    rows: Source
+    validation: Source | None
     goal: int
     batch_size: int
     seed: int
-    metrics: Callable[[Session, Rows], Figures]
+    metrics: Callable[[Session, Source], Figures]
     checkpoint: Checkpoint
+    factor: Callable[[int], float]
+    """What the learning_rate is multiplied by at each step, counted from 1."""
+    patience: Patience | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """How many steps take every row once."""
-        return steps_per_epoch(len(self.rows.x), self.batch_size)
+        return steps_per_epoch(self.rows.count, self.batch_size)
+
+
+class End(NamedTuple):
+    """The number of the last step, and what ended the run there."""
+
+    step: int
+    why: Literal["goal", "patience", "stop"]
 
 
 def train(
@@ -87,37 +76,53 @@ def train(
     report: Report,
     stop: Callable[[], bool],
     save: Callable[[], None],
-) -> int:
-    """Take the steps from `step` to the goal, or until `stop` says so; the number of the last step taken.
+) -> End:
+    """Take the steps from `step` to the goal, or until `stop` says so or patience is over.
 
     `save` is called at each checkpoint before the goal, with the history as it is then. Raises TrainingError where the
     loss or a parameter stops being finite; the session stays at the step before.
     """
-    per_epoch, started, first = run.steps_per_epoch, perf_counter(), step
-    saved = started
-    while step < run.goal and not stop():
-        left = batches(run.rows, run.batch_size, run.seed, step)
-        while step < run.goal and (chunk := list(islice(left, _steps_until_a_look(run, step)))):
-            losses = session.train(chunk)
-            step += len(losses)
-            for loss in losses:  # one by one: a run that is taken up again then adds in the same order
-                history.loss_sum += loss
-            history.loss_count += len(losses)
-            record = _close_epoch(session, run, step, history) if step % per_epoch == 0 else None
-            rows_done = (step - first) * min(run.batch_size, len(run.rows.x))
-            speed = rows_done / max(perf_counter() - started, 1e-9)
-            report(Progress(step, run.goal, step // per_epoch, losses[-1], speed, record))
-            if step < run.goal and _due(run.checkpoint, step, perf_counter() - saved):
-                save()
-                saved = perf_counter()
-            if stop():
-                break
-    return step
+    started = saved = perf_counter()
+    first, most = step, 1
+    ahead = _batches(run, step)
+    while step < run.goal:
+        if run.patience is not None and run.patience.is_over(history):
+            return End(step, "patience")
+        if stop():
+            return End(step, "stop")
+        began = perf_counter()
+        losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
+        now = perf_counter()
+        # so that a request to stop is soon heard, and a small step doesn't wait for the loop
+        most = min(most * 8, MOST_STEPS_PER_CALL) if now - began < QUICK else most
+        for loss in losses:  # one by one: a run that is taken up again then adds in the same order
+            step += 1
+            history.add(loss)
+            record = _close_epoch(session, run, step, history) if step % run.steps_per_epoch == 0 else None
+            if record is not None or step == first + 1 or loss is losses[-1]:
+                report(_progress(run, step, first, loss, now - started, record))
+        if step < run.goal and _due(run.checkpoint, step, perf_counter() - saved):
+            save()
+            saved = perf_counter()
+    return End(step, "goal")
 
 
-def _steps_until_a_look(run: Run, step: int) -> int:
-    every = run.checkpoint.steps or STEPS_PER_CALL
-    return min(STEPS_PER_CALL, run.goal - step, every - step % every)
+def _batches(run: Run, step: int) -> Iterator[Rows]:
+    """The batches from `step` on, an epoch after the other, without end."""
+    while True:
+        for batch in run.rows.batches(run.batch_size, run.seed, step):
+            yield batch
+            step += 1
+
+
+def _steps_until_a_look(run: Run, step: int, most: int) -> int:
+    """How many steps the engine may take before anything else has to happen."""
+    due = [most, run.goal - step]
+    if run.checkpoint.steps is not None:
+        due.append(run.checkpoint.steps - step % run.checkpoint.steps)
+    if run.validation is not None or run.patience is not None:
+        due.append(run.steps_per_epoch - step % run.steps_per_epoch)
+    return min(due)
 
 
 def _due(checkpoint: Checkpoint, step: int, seconds: float) -> bool:
@@ -126,24 +131,30 @@ def _due(checkpoint: Checkpoint, step: int, seconds: float) -> bool:
 
 
 def _close_epoch(session: Session, run: Run, step: int, history: History) -> Figures:
-    record: Figures = {"step": step, "loss": history.loss_sum / history.loss_count}
-    if run.validation is not None:
-        figures = run.metrics(session, run.validation)
-        record |= {f"validation_{name}": figure for name, figure in figures.items()}
-    history.records.append(record)
-    history.loss_sum, history.loss_count = 0.0, 0
+    held_out = {} if run.validation is None else run.metrics(session, run.validation)
+    record = history.close_epoch(step, {f"validation_{name}": figure for name, figure in held_out.items()})
+    if run.patience is not None and run.patience.is_better(history):
+        history.keep(session.state.parameters)
     return record
 
 
-def figures(session: Session, rows: Rows, metrics: dict[str, Metric], for_people: Callable[[Array], Array]) -> Figures:
+def _progress(run: Run, step: int, first: int, loss: float, seconds: float, record: Figures | None) -> Progress:
+    speed = (step - first) / max(seconds, 1e-9)
+    rows = min(run.batch_size, run.rows.count)
+    left = (run.goal - step) / speed
+    return Progress(step, run.goal, step // run.steps_per_epoch, loss, speed * rows, left, record)
+
+
+def figures(
+    session: Session, source: Source, metrics: dict[str, Metric], for_people: Callable[[Array], Array]
+) -> Figures:
     """The mean loss over the rows and each metric, block by block. `for_people` gives outputs their own units."""
     total, sums = 0.0, dict[str, Any]()
-    for first in range(0, len(rows.x), ROWS_PER_PASS):
-        block = rows.at(slice(first, first + ROWS_PER_PASS))
+    for block in source.blocks(ROWS_PER_PASS):
         y, losses = session.losses(block)
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():
             added = metric.sums(for_people(y), for_people(block.t))
             sums[name] = sums[name] + added if name in sums else added
     values = {name: float(metric.value(sums[name])) for name, metric in metrics.items()}
-    return {"loss": total / len(rows.x), **values}
+    return {"loss": total / source.count, **values}

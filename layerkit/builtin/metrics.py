@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import sqrt
+from typing import ClassVar
+
 from layerkit.ops import Array
 from layerkit.parts import Metric
 
@@ -19,8 +22,22 @@ class Accuracy(Metric):
         return float(sums[0] / sums[1])
 
 
+class BinaryAccuracy(Metric):
+    """The share of outputs on the right side of ½, each by itself: for several answers of yes or no."""
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        right = xp.astype((y > 0.5) == (t > 0.5), xp.float64)
+        return xp.stack([xp.sum(right), xp.asarray(float(right.size), dtype=xp.float64)])
+
+    def value(self, sums: Array) -> float:
+        return float(sums[0] / sums[1])
+
+
 class MeanAbsoluteError(Metric):
     """The mean of |y - t|."""
+
+    falls: ClassVar[bool] = True
 
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
@@ -29,6 +46,20 @@ class MeanAbsoluteError(Metric):
 
     def value(self, sums: Array) -> float:
         return float(sums[0] / sums[1])
+
+
+class RootMeanSquaredError(Metric):
+    """√(mean of (y - t)²)."""
+
+    falls: ClassVar[bool] = True
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        errors = xp.astype(y, xp.float64) - xp.astype(t, xp.float64)
+        return xp.stack([xp.sum(errors**2), xp.asarray(float(errors.size), dtype=xp.float64)])
+
+    def value(self, sums: Array) -> float:
+        return sqrt(float(sums[0]) / float(sums[1]))
 
 
 class R2(Metric):

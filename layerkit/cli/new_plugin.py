@@ -14,8 +14,8 @@ from layerkit.cli.common import notices_on_stderr
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path), default=".", metavar="DIR", help="The folder to write it in.")
 def command(kind: str, name: str, into: Path) -> None:
-    """Write a package with the part NAME of a KIND: layer, activation, loss, optimizer, initializer, metric, column,
-    reader or engine.
+    """Write a package with the part NAME of a KIND: layer, activation, loss, optimizer, schedule, initializer, metric,
+    column, reader or engine.
 
     It holds a worked example, its conformance test, and a model document that uses it; all of it passes at once.
     """

@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from contextlib import nullcontext
 from pathlib import Path
-from time import monotonic
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +21,10 @@ from layerkit.cli.common import (
     plural,
     print_json,
 )
+from layerkit.cli.progress import reporting
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
-    from layerkit.training import Progress
 
 
 @click.command("train")
@@ -80,7 +78,7 @@ def command(
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
         if dry_run:
-            _say_plan(opened, plan.goal, len(plan.rows.x), form)
+            _say_plan(opened, plan.goal, plan.rows.count, form)
             return 0
 
         def save() -> None:
@@ -88,7 +86,8 @@ def command(
             if form == "json" and not quiet:
                 print_json({"event": "saved", "step": opened.step, "saved": str(path)})
 
-        trained = opened.run(plan, report=_Reporter(form, quiet), stop=signals.received, save=save)
+        with reporting(form, quiet, opened.step, plan.goal) as report:
+            trained = opened.run(plan, report=report, stop=signals.received, save=save)
         if trained.steps:
             opened.save()
     if not quiet:
@@ -133,27 +132,6 @@ class _Signals:
         return self.number > 0
 
 
-class _Reporter:
-    """A line on stderr at most once a second, or a JSON object a line for each epoch on stdout."""
-
-    def __init__(self, form: str, quiet: bool) -> None:
-        self._form, self._quiet = form, quiet
-        self._last = monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        if self._quiet:
-            return
-        if self._form == "json":
-            if progress.record is not None:
-                record = {name: value for name, value in progress.record.items() if name != "step"}
-                print_json({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
-        elif monotonic() - self._last >= 1.0 and progress.step < progress.goal:
-            self._last = monotonic()
-            speed = f"{progress.rows_per_second:,.0f} rows/s"
-            line = f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}"
-            click.echo(line, file=sys.stderr)
-
-
 def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:
     left = max(goal - model.step, 0)
     if form == "json":
@@ -173,19 +151,26 @@ def _say_trained(path: Path, model: Model, trained: Trained, form: str) -> None:
                 "loss_before": trained.loss_before,
                 "loss": trained.loss,
                 "validation": trained.validation,
+                **({"best_epoch": trained.best_epoch} if trained.best_epoch else {}),
                 "saved": str(model.path),
             }
         )
         return
     if not trained.steps and not trained.stopped:
         done = "its 1 step is done" if model.step == 1 else f"its {model.step:,} steps are done"
+        done += _of_best(trained)
         click.echo(f"{path}: {done}; --steps N goes on, --restart begins again")
         return
     click.echo(
         f"{'stopped after' if trained.stopped else 'took'} {plural(trained.steps, 'step')}, {model.step:,} in all"
+        + _of_best(trained)
     )
     click.echo(f"loss {number(trained.loss_before)} before, {number(trained.loss)} after")
     if trained.validation:
         figures = ", ".join(f"{name} {number(value)}" for name, value in trained.validation.items())
         click.echo(f"validation {figures}")
     click.echo(f"saved {model.path}")
+
+
+def _of_best(trained: Trained) -> str:
+    return f", and keeps epoch {trained.best_epoch:,}, its best" if trained.best_epoch else ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,10 +18,58 @@ class Rows(NamedTuple):
 
     x: Array
     t: Array
+    weights: Array | None = None
+    """How much each row counts in training, of (rows,); None where all count 1."""
 
     def at(self, rows: Array | slice) -> Rows:
         """These rows alone."""
-        return Rows(self.x[rows], self.t[rows])
+        return Rows(self.x[rows], self.t[rows], None if self.weights is None else self.weights[rows])
+
+
+class Source(ABC):
+    """Where the rows of a run come from: in memory, or a file that is read again for each epoch."""
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many rows there are."""
+
+    @abstractmethod
+    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+        """The batches of the epoch that holds `step` (from 0), from that step's on. The last may be smaller.
+
+        Every row comes once an epoch, in an order that seed and epoch alone decide.
+        """
+
+    @abstractmethod
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """All rows once, in the order that they stand in, at most `size` at a time."""
+
+
+@dataclass(frozen=True)
+class InMemory(Source):
+    """Rows that are all in memory, in an order that is a permutation of all of them."""
+
+    rows: Rows
+
+    @property
+    def count(self) -> int:
+        return len(self.rows.x)
+
+    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+        per_epoch = steps_per_epoch(self.count, size)
+        epoch, first = divmod(step, per_epoch)
+        if per_epoch == 1:
+            # one batch of all rows: their order changes nothing
+            yield self.rows
+            return
+        order = shuffled(seed, epoch, self.count, "epoch")
+        for number in range(first, per_epoch):
+            yield self.rows.at(order[number * size : (number + 1) * size])
+
+    def blocks(self, size: int) -> Iterator[Rows]:
+        for first in range(0, self.count, size):
+            yield self.rows.at(slice(first, first + size))
 
 
 def shuffled(seed: int, turn: int, rows: int, purpose: str) -> Array:
@@ -39,20 +89,6 @@ def split(seed: int, fraction: float, classes: Array) -> tuple[Array, Array]:
     counted = np.floor(np.arange(len(order) + 1) * fraction + 0.5)
     held = counted[1:] > counted[:-1]
     return np.sort(order[~held]), np.sort(order[held])
-
-
-def batches(rows: Rows, size: int, seed: int, step: int) -> Iterator[Rows]:
-    """The batches of the epoch that holds `step` (from 0), from that step's on. The last may be smaller."""
-    count = len(rows.x)
-    per_epoch = steps_per_epoch(count, size)
-    epoch, first = divmod(step, per_epoch)
-    if per_epoch == 1:
-        # one batch of all rows: their order changes nothing
-        yield rows
-        return
-    order = shuffled(seed, epoch, count, "epoch")
-    for number in range(first, per_epoch):
-        yield rows.at(order[number * size : (number + 1) * size])
 
 
 def steps_per_epoch(rows: int, size: int) -> int:

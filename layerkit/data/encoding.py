@@ -10,7 +10,8 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from layerkit import registry
-from layerkit.data.tables import cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
+from layerkit.builtin.columns import Number
+from layerkit.data.tables import WEIGHTS, cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault
 from layerkit.inputs import DataFile, InlineArrays
@@ -116,6 +117,18 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
     return _shaped(y, output_shape, document.dtype, where)
 
 
+def sample_weights(document: Document, table: Table) -> Array | None:
+    """How much each row counts, of (rows,), by the document's column of weights or what Python gave; None otherwise."""
+    name = WEIGHTS if WEIGHTS in table.columns else document.training.sample_weights
+    if name is None:
+        return None
+    weights = _encoded(table, [Number(column=name, scale="none")])[:, 0]
+    if np.any(weights < 0.0):
+        first = int(np.argmax(weights < 0.0))
+        raise cell_fault(table, name, CellError(first, f"{weights[first]:g} is not a weight: a number from 0 is due"))
+    return weights
+
+
 def has_targets(document: Document, table: Table) -> bool:
     """Whether the table holds what is due, not inputs alone."""
     names = [each.column for each in document.output or ()] if document.columns else ["y"]
@@ -152,9 +165,11 @@ def in_units(document: Document, y: Array) -> Array:
 
 
 def _names(document: Document, with_targets: bool) -> list[str]:
+    weights = [document.training.sample_weights] if with_targets and document.training.sample_weights else []
     if not document.columns:
-        return ["x", "y"] if with_targets else ["x"]
-    return [each.column for each in (*document.input, *((document.output or ()) if with_targets else ()))]
+        return ["x", *(["y"] if with_targets else []), *weights]
+    columns = [each.column for each in (*document.input, *((document.output or ()) if with_targets else ()))]
+    return list(dict.fromkeys([*columns, *weights]))
 
 
 def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -> tuple[Column, ...]:

@@ -33,8 +33,12 @@ def table_of_objects(
     return Table(values, range(first, first + len(rows)), source, others=others)
 
 
-def table_of(x: Any, y: Any = None) -> Table:
-    """What a Python user holds: columns by name (a mapping or a DataFrame), or an array x, and y beside it."""
+WEIGHTS = "sample weights"
+"""The column of the weights that a Python user gives."""
+
+
+def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
+    """What a Python user holds: columns by name (a mapping or a DataFrame), or an array x, and y and weights beside."""
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         names = x.keys() if isinstance(x, Mapping) else x.columns
         columns = {str(name): np.asarray(x[name]) for name in names}
@@ -42,6 +46,7 @@ def table_of(x: Any, y: Any = None) -> Table:
             columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}
     else:
         columns = {"x": x} | ({} if y is None else {"y": y})
+    columns |= {} if weights is None else {WEIGHTS: weights}
     try:
         return table_of_arrays({name: np.asarray(values) for name, values in columns.items()}, "data")
     except (TypeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod
 
@@ -9,33 +10,36 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.session import Session, State
+from layerkit.engines.blocks import BlockedUpdate, finite
+from layerkit.engines.recorded_step import RecordedStep
+from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
-from layerkit.parts import Engine, Optimizer
+from layerkit.parts import Engine, Shape
 from layerkit.rehearsal import rehearse
 
 
 class NumPy(Engine):
     """NumPy on the processor: the default."""
 
-    def session(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> Session:
-        return NumPySession(network, optimizer, state, seed)
+    def session(self, network: Network, recipe: Recipe, state: State) -> Session:
+        return NumPySession(network, recipe, state)
 
 
 class NumPySession(Session):
     """A network's parameters in NumPy arrays."""
 
-    def __init__(self, network: Network, optimizer: Optimizer | None, state: State, seed: int) -> None:
-        self._network, self._optimizer, self._seed = network, optimizer, seed
+    def __init__(self, network: Network, recipe: Recipe, state: State) -> None:
+        self._network, self._recipe = network, recipe
         self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         self._vector = _flat(self._shapes, state.parameters, network.dtype)
         self._gradient = np.zeros_like(self._vector)
         self._weights: dict[int, Array] = {}
-        slots = optimizer.slots if optimizer else ()
-        self._slots = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
+        slots = recipe.optimizer.slots if recipe.optimizer else ()
+        flat = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
+        self._update = BlockedUpdate(self._vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
         with np.errstate(all="ignore"):
@@ -44,6 +48,7 @@ class NumPySession(Session):
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
         ]
+        self._recorded: dict[Shape, RecordedStep | None] = {}
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
@@ -65,19 +70,34 @@ class NumPySession(Session):
             for stage, own in zip(self._network.stages, self._params, strict=True)
             for name, array in own.items()
         }
-        slots = {slot: _views(vector.copy(), self._shapes) for slot, vector in self._slots.items()}
+        slots = {slot: _views(vector.copy(), self._shapes) for slot, vector in self._update.slots.items()}
         return State(arrays, slots, self._step)
 
     def _take_step(self, batch: Rows) -> float:
-        assert self._optimizer is not None
-        step = self._step + 1
-        rows = len(batch.x)
-        if rows not in self._weights:
-            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
-        passes = self._network.passes(self._params, batch.x, batch.t, self._seed, step, self._weights[rows])
-        loss = float(passes.loss)
+        recipe, step = self._recipe, self._step + 1
+        assert recipe.optimizer is not None
+        loss, all_updates = self._passes(batch, step)
         if not isfinite(loss):
             raise self._diverged(batch, step)
+        if recipe.clip_norm is not None:
+            self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
+        for i, updates in enumerate(all_updates):
+            for name, value in updates.items():
+                self._check_update(i, name, value, step)
+        if not self._update(recipe.optimizer.at(recipe.factor(step)), float(step)):
+            raise self._overflowed(step)
+        for i, updates in enumerate(all_updates):
+            for name, value in updates.items():
+                self._params[i][name][...] = value
+        self._step = step
+        return loss
+
+    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[Mapping[str, Array]]]:
+        """Fill the gradient; the loss, and what each stage wants of its parameters that aren't trained."""
+        weights = self._weights_of(batch)
+        if recorded := self._recorded_for(batch, weights):
+            return recorded(batch, weights, step), recorded.updates
+        passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             gradient = passes.gradients[i].get(name)
             if gradient is None or gradient.shape != view.shape:
@@ -85,20 +105,26 @@ class NumPySession(Session):
                 message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
                 raise PartError(message, f"{stage.name}.{name}")
             view[...] = gradient
-        vector, slots = self._optimizer.update(self._vector, self._gradient, self._slots, float(step))
-        if not _finite(vector):
-            raise self._diverged(batch, step, vector)
-        for i, updates in enumerate(passes.updates):
-            for name, value in updates.items():
-                self._check_update(i, name, value, step)
-        self._vector[...] = vector
-        for slot, values in slots.items():
-            self._slots[slot][...] = values
-        for i, updates in enumerate(passes.updates):
-            for name, value in updates.items():
-                self._params[i][name][...] = value
-        self._step = step
-        return loss
+        return float(passes.loss), passes.updates
+
+    def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
+        """The step on a tape, for each shape of a batch; None where a part can't be recorded."""
+        shape = batch.x.shape
+        if shape not in self._recorded:
+            arguments = (self._network, self._params, self._gradients, batch, weights, self._recipe.seed)
+            try:
+                self._recorded[shape] = RecordedStep(*arguments)
+            except Exception:
+                # a part that no tape can take, or that fails: the plain step works, or says what is wrong
+                self._recorded[shape] = None
+        return self._recorded[shape]
+
+    def _weights_of(self, batch: Rows) -> Array:
+        """What each row's loss counts: an equal share, or its own weight in one."""
+        rows = len(batch.x)
+        if rows not in self._weights:
+            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
+        return self._weights[rows] if batch.weights is None else self._weights[rows] * batch.weights
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
@@ -106,22 +132,29 @@ class NumPySession(Session):
         if own is None or value.shape != own.shape:
             message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
             raise PartError(message, self._network.stages[i].name)
-        if not _finite(value):
+        if not finite(value):
             raise _stopped(f"{self._network.stages[i].name}.{name}", step)
 
-    def _diverged(self, batch: Rows, step: int, vector: Array | None = None) -> TrainingError:
-        """What stopped being finite, by its stage."""
+    def _diverged(self, batch: Rows, step: int) -> TrainingError:
+        """Which stage's output is the first that isn't finite."""
         network = self._network
-        if vector is not None:
-            where = next(name for name, view in _views(vector, self._shapes).items() if not _finite(view))
-        else:
-            arrays = network.forward(self._params, batch.x, network.contexts(np, self._seed, step))
-            stages = zip(network.stages, arrays[1:], strict=True)
-            where = next(
-                (f"the output of {stage.name}" for stage, y in stages if not _finite(y)),
-                f"the loss, from the output of {network.stages[-1].name},",
-            )
-        return _stopped(where, step)
+        arrays = network.forward(self._params, batch.x, network.contexts(np, self._recipe.seed, step))
+        stages = zip(network.stages, arrays[1:], strict=True)
+        loss = f"the loss, from the output of {network.stages[-1].name},"
+        return _stopped(next((f"the output of {stage.name}" for stage, y in stages if not finite(y)), loss), step)
+
+    def _overflowed(self, step: int) -> TrainingError:
+        """Which parameter, or which slot of one, an update made infinite."""
+        for slot, vector in self._update.refused.items():
+            for name, view in _views(vector, self._shapes).items():
+                if not finite(view):
+                    return _stopped(f"{slot} of {name}" if slot else name, step)
+        raise AssertionError("an update was refused, and all of it is finite")
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _stopped(where: str, step: int) -> TrainingError:
@@ -148,7 +181,6 @@ def _views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Ar
     return views
 
 
-def _finite(array: Array) -> bool:
-    # one product is far cheaper than a test of each element; only one that overflows needs the second look
-    flat = array.reshape(-1)
-    return isfinite(flat @ flat) or bool(np.isfinite(array).all())
+def _length(vector: Array) -> float:
+    """√(Σ g²), in float64 so that the squares don't overflow."""
+    return float(np.linalg.norm(vector.astype(np.float64, copy=False)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from layerkit.data.batches import Rows
 from layerkit.ops import Array
+from layerkit.parts import Optimizer
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,23 @@ class State:
     parameters: Mapping[str, Array]
     slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     step: int = 0
+
+
+def _always(step: int) -> float:
+    return 1.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a step is taken. Without an optimizer, none is."""
+
+    optimizer: Optimizer | None = None
+    seed: int = 0
+    """Of the random numbers that layers draw."""
+    clip_norm: float | None = None
+    """The largest length of the gradient of all trained parameters together; a longer one is scaled down to it."""
+    factor: Callable[[int], float] = _always
+    """What the optimizer's learning_rate is multiplied by at a step, counted from 1."""
 
 
 class Session(ABC):

@@ -12,7 +12,7 @@ from layerkit.builtin.optimizers import Adam
 from layerkit.builtin.sigmoid import Sigmoid
 from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPy
-from layerkit.engines.session import State
+from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
 from layerkit.errors import TrainingError
 from layerkit.network import build
@@ -44,7 +44,7 @@ class Subject:
         optimizer, parameters = Adam(learning_rate=0.05), self.network.initial(0, np)
         slots = {slot: {name: np.zeros_like(parameters[name]) for name in self.network.trained} for slot in ("m", "v")}
         with calling("session"):
-            return (engine or self.part).session(self.network, optimizer, state or State(parameters, slots, 0), 0)
+            return (engine or self.part).session(self.network, Recipe(optimizer), state or State(parameters, slots, 0))
 
     def batches(self, first: int, count: int) -> list[Rows]:
         """Batches of two rows, each with its own."""

@@ -11,7 +11,7 @@ from layerkit.builtin.dense import Dense
 from layerkit.builtin.losses import HalfSquaredError
 from layerkit.builtin.optimizers import SGD
 from layerkit.data.batches import Rows
-from layerkit.engines.session import State
+from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
 from layerkit.errors import LayerkitError
 from layerkit.network import Network, build
@@ -51,7 +51,7 @@ def engines(subject: Subject) -> None:
             left_out.append(str(error))
             continue
         with calling(f"on the engine {installed.name}, it", input=batch.x):
-            session = engine.session(network, SGD(), State(fresh(parameters)), 0)
+            session = engine.session(network, Recipe(SGD()), State(fresh(parameters)))
             session.train([batch] * _STEPS)
             found, y = session.state.parameters, session.predict(batch.x)
         for name, array in found.items():

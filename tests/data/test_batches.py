@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerkit.data.batches import Rows, batches, shuffled, split, steps_per_epoch
+from layerkit.data.batches import InMemory, Rows, shuffled, split, steps_per_epoch
 
 FRACTIONS = st.floats(0.05, 0.95)
 
@@ -32,15 +32,15 @@ def test_another_seed_splits_otherwise() -> None:
 def test_an_epoch_takes_every_row_once(rows: int, size: int, epoch: int) -> None:
     data = Rows(np.arange(rows)[:, None], np.arange(rows)[:, None])
     per_epoch = steps_per_epoch(rows, size)
-    taken = list(batches(data, size, 0, epoch * per_epoch))
+    taken = list(InMemory(data).batches(size, 0, epoch * per_epoch))
     assert len(taken) == per_epoch
     assert sorted(np.concatenate([batch.x[:, 0] for batch in taken])) == list(range(rows))
 
 
 def test_an_epoch_taken_up_in_its_middle_goes_on_with_the_same_batches() -> None:
     data = Rows(np.arange(20)[:, None], np.arange(20)[:, None])
-    whole = [batch.x.tolist() for batch in batches(data, 3, 5, 7)]
-    assert [batch.x.tolist() for batch in batches(data, 3, 5, 9)] == whole[2:]
+    whole = [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 7)]
+    assert [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 9)] == whole[2:]
 
 
 def test_every_epoch_has_its_own_order() -> None:

@@ -23,6 +23,7 @@ NAMES = {
     "activation": "sine_wave",
     "loss": "log_cosh",
     "optimizer": "none",
+    "schedule": "fading",
     "initializer": "small",
     "metric": "rms",
     "column": "range",

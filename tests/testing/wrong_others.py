@@ -206,8 +206,8 @@ class OwnError(layerkit.CSV):
 
 
 class SkipsBatch(NumPy):
-    def session(self, network: Any, optimizer: Any, state: Any, seed: int) -> Any:
-        session = super().session(network, optimizer, state, seed)
+    def session(self, network: Any, recipe: Any, state: Any) -> Any:
+        session = super().session(network, recipe, state)
         train = session.train
         session.train = lambda batches: train(batches[1:])  # type: ignore[method-assign]
         return session
@@ -216,8 +216,21 @@ class SkipsBatch(NumPy):
 class StartsAgain(NumPy):
     """Leaves the slots of the state out."""
 
-    def session(self, network: Any, optimizer: Any, state: Any, seed: int) -> Any:
-        return super().session(network, optimizer, type(state)(state.parameters, {}, state.step), seed)
+    def session(self, network: Any, recipe: Any, state: Any) -> Any:
+        return super().session(network, recipe, type(state)(state.parameters, {}, state.step))
+
+
+class NotFloat(layerkit.Schedule):
+    def __call__(self, pace: layerkit.Pace) -> Any:
+        return 1
+
+
+class Ascends(layerkit.Schedule):
+    """Counts its calls instead of the steps."""
+
+    def __call__(self, pace: layerkit.Pace) -> float:
+        object.__setattr__(self, "_calls", getattr(self, "_calls", 0) + 1)
+        return 1.0 / self._calls
 
 
 WRONG: list[tuple[Part, str, str]] = [
@@ -234,6 +247,8 @@ WRONG: list[tuple[Part, str, str]] = [
     (InPlace(), "arguments", "read-only"),
     (NoEpsilon(), "extremes", "not finite"),
     (Unseeded(), "purity", "the second time"),
+    (NotFloat(), "factor", "not a finite float"),
+    (Ascends(), "purity", "the second time"),
     (SameEverywhere(), "stages", "the same for every parameter"),
     (AlwaysDouble(), "dtype", "another dtype"),
     (Transposed(), "shape", "another shape"),

@@ -1,0 +1,82 @@
+"""How a run reports on itself: a bar on a terminal, lines elsewhere, JSON objects for programs, or nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import click
+
+from layerkit.cli.common import print_json
+
+if TYPE_CHECKING:
+    from layerkit.training import Progress, Report
+
+SECONDS = 1.0
+"""Between two lines."""
+
+
+@contextmanager
+def reporting(form: str, quiet: bool, step: int, goal: int) -> Iterator[Report]:
+    """What a run from `step` to `goal` calls with its progress. Only JSON goes to stdout."""
+    if quiet:
+        yield _nothing
+    elif form == "json":
+        yield _json
+    elif sys.stderr.isatty():
+        with _bar(step, goal) as report:
+            yield report
+    else:
+        yield _Lines()
+
+
+def _nothing(progress: Progress) -> None:
+    pass
+
+
+def _json(progress: Progress) -> None:
+    """One object a line for each epoch."""
+    if progress.record is not None:
+        record = {name: value for name, value in progress.record.items() if name != "step"}
+        print_json({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
+
+
+@contextmanager
+def _bar(step: int, goal: int) -> Iterator[Report]:
+    """The steps of this run, the time left, and how it goes; it appears once a run takes longer than a second."""
+    bar = click.progressbar(length=goal - step, width=24, item_show_func=str, file=sys.stderr)
+    due = monotonic() + SECONDS
+
+    def report(progress: Progress) -> None:
+        nonlocal due
+        if monotonic() >= due or (bar.pos and progress.step == goal):
+            bar.update(progress.step - step - bar.pos, _line(progress))
+            due = monotonic() + SECONDS / 10
+
+    try:
+        yield report
+    finally:
+        if bar.pos:
+            bar.render_finish()
+
+
+class _Lines:
+    """A line on stderr at most once a second."""
+
+    def __init__(self) -> None:
+        self._last = monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        if monotonic() - self._last >= SECONDS and progress.step < progress.goal:
+            self._last = monotonic()
+            left = f"{progress.seconds_left:,.0f} s left"
+            click.echo(f"{_line(progress)}  {left}", file=sys.stderr)
+
+
+def _line(progress: Progress) -> str:
+    """Steps, loss and speed."""
+    speed = f"{progress.rows_per_second:,.0f} rows/s"
+    return f"step {progress.step:,} of {progress.goal:,}  loss {progress.loss:.6g}  {speed}"

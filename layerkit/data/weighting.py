@@ -1,0 +1,50 @@
+"""How much each row counts in training: its own weight, and that of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layerkit.document import Document
+from layerkit.errors import DocumentError, did_you_mean
+from layerkit.ops import Array
+from layerkit.parts import Column
+
+WHERE = "training.class_weights"
+
+
+def class_names(document: Document, t: Array) -> Sequence[str]:
+    """What the classes of the targets t are called: the output's categories, or their numbers from 0.
+
+    Raises DocumentError unless a row is of one class: one output of several units, or of one that tells two apart.
+    """
+    if document.columns:
+        output: Sequence[Column] = document.output or ()
+        if len(output) == 1 and output[0].classes:
+            return tuple(output[0].decode(np.eye(max(t.shape[1], 2))[:, -t.shape[1] :]))
+        raise DocumentError("weighs the classes of one output column that is a category, and there is none", WHERE)
+    if t.ndim == 2 and np.array_equal(t, t.astype(bool)):
+        return [str(i) for i in range(max(t.shape[1], 2))]
+    raise DocumentError("weighs classes, and y holds other numbers than 0 and 1", WHERE)
+
+
+def classes(t: Array) -> Array:
+    """The index of each row's class, from targets of (rows, classes), or of (rows, 1) for two."""
+    return np.argmax(t, axis=1) if t.shape[1] > 1 else (t[:, 0] > 0.5).astype(np.int64)
+
+
+def weights_of_classes(document: Document, names: Sequence[str], counts: Array) -> Array:
+    """The weight of each class, given how many training rows are of each.
+
+    Raises DocumentError for a class that there isn't.
+    """
+    wanted = document.training.class_weights
+    if wanted == "balanced":
+        present = counts > 0
+        return np.where(present, counts.sum() / (max(present.sum(), 1) * np.maximum(counts, 1)), 1.0)
+    given = wanted or {}
+    for name in given:
+        if name not in names:
+            raise DocumentError(f'there is no class "{name}"; {did_you_mean(name, names)}', f"{WHERE}.{name}")
+    return np.array([given.get(name, 1.0) for name in names])

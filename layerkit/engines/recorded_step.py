@@ -1,0 +1,66 @@
+"""A training step on a tape: the passes of a network over batches of one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from layerkit.data.batches import Rows
+from layerkit.engines.tape import Recorded, Tape
+from layerkit.network import Network
+from layerkit.ops import Array
+from layerkit.parts import Params
+
+
+class RecordedStep:
+    """Loss, gradients and updates of a batch, by the same calls that `Network.passes` makes.
+
+    `params` are read where they lie, whatever they hold by then, and `gradients`, by stage and name, are filled.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        params: Sequence[Params],
+        gradients: Sequence[tuple[int, str, Array]],
+        batch: Rows,
+        weights: Array,
+        seed: int,
+    ) -> None:
+        tape = Tape()
+        self._x, self._t, self._weights = np.array(batch.x), np.array(batch.t), np.array(weights)
+        self._step = np.ones(1, dtype=np.uint32)
+        watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
+        passes = network.passes(
+            watched, tape.watch(self._x), tape.watch(self._t), seed, tape.watch(self._step), tape.watch(self._weights)
+        )
+        self._loss = np.zeros((), dtype=self._weights.dtype)
+        updates: list[Mapping[str, Array]] = []
+        for own in passes.updates:
+            updates.append({name: np.zeros(value.shape, dtype=value.dtype) for name, value in own.items()})
+            for name, value in own.items():
+                # a copy: the layer may have used the very array for something else
+                tape.into(_watched(tape, value * 1.0), updates[-1][name])
+        self.updates: Sequence[Mapping[str, Array]] = updates
+        tape.into(_watched(tape, passes.loss), self._loss)
+        for stage, name, target in gradients:
+            found = passes.gradients[stage][name]
+            if found.shape != target.shape:
+                raise ValueError(f"{name} has the gradient {found.shape}")  # the plain step says it for people
+            tape.into(_watched(tape, found), target)
+        tape.finish([self._loss, *(array for _, _, array in gradients), *(a for own in updates for a in own.values())])
+        self._tape = tape
+
+    def __call__(self, batch: Rows, weights: Array, step: int) -> float:
+        """Fill the gradients and `updates` for this batch; its loss."""
+        np.copyto(self._x, batch.x)
+        np.copyto(self._t, batch.t)
+        np.copyto(self._weights, weights)
+        self._step[0] = step
+        self._tape.play()
+        return float(self._loss)
+
+
+def _watched(tape: Tape, value: Array) -> Recorded:
+    return value if isinstance(value, Recorded) else tape.watch(np.asarray(value))

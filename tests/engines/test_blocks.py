@@ -1,0 +1,51 @@
+"""The optimizer block by block: what it gives for the whole vector, on threads too, or nothing at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from layerkit import SGD, Adam, Optimizer
+from layerkit.engines.blocks import BLOCK, MANY, BlockedUpdate
+
+OPTIMIZERS = [
+    SGD(learning_rate=0.1),
+    SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
+    Adam(weight_decay=0.01),
+]
+
+
+def given(optimizer: Optimizer, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    rng = np.random.default_rng(size)
+    vector, gradient = (rng.normal(size=size).astype(np.float32) for _ in range(2))
+    return vector, gradient, {name: np.zeros_like(vector) for name in optimizer.slots}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("size", [5, BLOCK, BLOCK + 1, MANY + 12345])
+def test_blocks_give_the_bits_of_one_call(optimizer: Optimizer, size: int) -> None:
+    vector, gradient, slots = given(optimizer, size)
+    due, due_slots = vector.copy(), {name: array.copy() for name, array in slots.items()}
+    update = BlockedUpdate(vector, gradient, slots, threads=2)
+    for step in (1.0, 2.0, 3.0):
+        assert update(optimizer, step)
+        due, due_slots = optimizer.update(due, gradient, due_slots, step)
+    np.testing.assert_array_equal(vector, due)
+    for name, array in due_slots.items():
+        np.testing.assert_array_equal(update.slots[name], array)
+
+
+@pytest.mark.parametrize("size", [5, 3 * BLOCK, MANY + 5])
+def test_an_update_that_overflows_anywhere_changes_nothing(size: int) -> None:
+    optimizer = Adam()
+    vector, gradient, slots = given(optimizer, size)
+    update = BlockedUpdate(vector, gradient, slots, threads=2)
+    assert update(optimizer, 1.0)
+    before = vector.copy(), {name: array.copy() for name, array in update.slots.items()}
+    gradient[-2] = np.inf
+    with np.errstate(all="ignore"):
+        assert not update(optimizer, 2.0)
+    np.testing.assert_array_equal(vector, before[0])
+    for name, array in before[1].items():
+        np.testing.assert_array_equal(update.slots[name], array)
+    assert not np.isfinite(update.refused[""][-2])

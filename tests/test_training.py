@@ -1,0 +1,229 @@
+"""The loop: schedules, clipping, weights of rows and early stopping, against what can be counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import DataError, Dense, DocumentError, Model
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(40, 3))
+Y = X @ np.array([[1.0], [-2.0], [0.5]]) + 0.1 * RNG.normal(size=(40, 1))
+
+
+def line(**fields: Any) -> Model:
+    """One weight w from 0, with L = ½ (w x - t)², so that dL/dw = (w x - t) x."""
+    layers = [Dense(units=1, kernel=[[0.0]], bias=None)]
+    given = {"dtype": "float64", "optimizer": {"type": "sgd", "learning_rate": 0.1}, **fields}
+    return Model(input=[1], layers=layers, loss="half_squared_error", **given)
+
+
+def weight(model: Model) -> float:
+    return float(model.parameters["layers.0.kernel"][0, 0])
+
+
+def linear(**training: Any) -> Model:
+    return Model(
+        input=[3],
+        layers=[Dense(units=1)],
+        loss="half_squared_error",
+        optimizer={"type": "adam", "learning_rate": 0.05},
+        dtype="float64",
+        training={"batch_size": 8, **training},
+    )
+
+
+class TestSchedule:
+    def test_each_step_has_its_own_learning_rate(self) -> None:
+        model = line(training={"schedule": {"type": "step", "steps": 1, "factor": 0.5}})
+        due = 0.0
+        for rate in (0.1, 0.05, 0.025):
+            due -= rate * (due - 1.0)
+        model.train([[1.0]], [[1.0]], steps=3)
+        assert weight(model) == pytest.approx(due, rel=1e-14)
+
+    def test_a_goal_that_is_the_documents_own_ends_a_cosine(self) -> None:
+        model = line(training={"schedule": "cosine", "steps": 4})
+        model.train([[1.0]], [[1.0]])
+        before = weight(model)
+        model.train([[1.0]], [[1.0]], steps=5)
+        assert weight(model) == before  # beyond its goal, a cosine has fallen to 0
+
+    def test_a_run_taken_up_again_goes_on_at_the_same_pace(self, tmp_path: Path) -> None:
+        schedule = {"type": "warmup", "steps": 5, "then": "cosine"}
+        whole = linear(epochs=6, schedule=schedule)
+        whole.train(X, Y)
+        part = linear(epochs=6, schedule=schedule)
+        part.train(X, Y, stop=after(11))
+        again = layerkit.load(part.save(tmp_path / "part.safetensors"))
+        again.train(X, Y)
+        assert same(again, whole)
+
+
+class TestClipping:
+    def test_a_long_gradient_is_scaled_to_the_norm(self) -> None:
+        model = line(training={"clip_norm": 0.5})
+        model.train([[1.0]], [[10.0]], steps=1)  # the gradient is -10
+        assert weight(model) == pytest.approx(0.1 * 0.5)
+
+    def test_a_short_gradient_stays_as_it_is(self) -> None:
+        model = line(training={"clip_norm": 0.5})
+        model.train([[1.0]], [[0.25]], steps=1)
+        assert weight(model) == 0.1 * 0.25
+
+    def test_the_norm_is_that_of_all_parameters_together(self) -> None:
+        layers = [Dense(units=1, kernel=[[0.0], [0.0]], bias=[0.0])]
+        model = Model(
+            input=[2],
+            layers=layers,
+            loss="half_squared_error",
+            dtype="float64",
+            optimizer={"type": "sgd", "learning_rate": 1.0},
+            training={"clip_norm": 1.0},
+        )
+        model.train([[2.0, 2.0]], [[1.0]], steps=1)  # the gradient is -(2, 2, 1), of length 3
+        moved = np.append(model.parameters["layers.0.kernel"], model.parameters["layers.0.bias"])
+        assert moved == pytest.approx([2 / 3, 2 / 3, 1 / 3])
+
+
+class TestWeights:
+    def test_a_row_of_weight_two_counts_like_two_rows(self) -> None:
+        twice, heavy = line(), line()
+        twice.train([[1.0], [1.0], [2.0], [2.0]], [[1.0], [1.0], [-1.0], [3.0]], steps=3)
+        heavy.train([[1.0], [2.0], [2.0], [9.0]], [[1.0], [-1.0], [3.0], [9.0]], weights=[2, 1, 1, 0], steps=3)
+        assert weight(heavy) == pytest.approx(weight(twice), rel=1e-14)
+
+    def test_a_column_may_hold_them(self, tmp_path: Path) -> None:
+        tmp_path.joinpath("rows.csv").write_text("a,b,w\n1,1,2\n2,-1,1\n2,3,1\n9,9,0\n")
+        model = Model(
+            input=[{"column": "a", "scale": "none"}],
+            output={"column": "b", "scale": "none"},
+            layers=[Dense(units=1, kernel=[[0.0]], bias=None)],
+            loss="half_squared_error",
+            dtype="float64",
+            optimizer={"type": "sgd", "learning_rate": 0.1},
+            training={"sample_weights": "w", "data": {"path": str(tmp_path / "rows.csv")}, "steps": 3},
+        )
+        model.train()
+        due = line()
+        due.train([[1.0], [2.0], [2.0], [9.0]], [[1.0], [-1.0], [3.0], [9.0]], weights=[2, 1, 1, 0], steps=3)
+        assert weight(model) == pytest.approx(weight(due), rel=1e-14)
+
+    def test_a_negative_weight_is_refused_with_its_row(self) -> None:
+        with pytest.raises(DataError, match=r"row 2.*-1 is not a weight"):
+            line().train([[1.0], [2.0]], [[1.0], [2.0]], weights=[1, -1], steps=1)
+
+    def test_balanced_classes_count_the_same_together(self) -> None:
+        x, y = [[1.0], [2.0], [3.0], [4.0]], [[0], [0], [0], [1]]
+        balanced, by_hand = line(training={"class_weights": "balanced"}), line()
+        balanced.train(x, y, steps=2)
+        by_hand.train(x, y, weights=[4 / 6, 4 / 6, 4 / 6, 2.0], steps=2)
+        assert weight(balanced) == pytest.approx(weight(by_hand), rel=1e-14)
+
+    def test_a_class_that_does_not_exist_is_refused_with_those_that_do(self) -> None:
+        model = line(training={"class_weights": {"2": 1.0}})
+        with pytest.raises(DocumentError, match=r'class_weights.2: there is no class "2"; .*known: 0, 1'):
+            model.train([[1.0]], [[1]], steps=1)
+
+    def test_weights_count_in_training_alone(self) -> None:
+        model = line()
+        model.train([[1.0], [2.0]], [[1.0], [1.0]], weights=[0, 1], steps=1)
+        assert model.evaluate([[1.0]], [[1.0]])["loss"] == pytest.approx(0.5 * (weight(model) - 1.0) ** 2)
+
+
+def after(steps: int) -> Any:
+    """Asks a run to stop after about so many steps."""
+    asked = iter(range(10**9))
+    return lambda: next(asked) >= steps
+
+
+def same(one: Model, other: Model) -> bool:
+    equal = all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())
+    histories = one.history.keys() == other.history.keys()
+    return equal and histories and all(np.array_equal(one.history[k], other.history[k]) for k in one.history)
+
+
+class TestEarlyStopping:
+    STOPPING: ClassVar = {"epochs": 200, "validation": 0.25, "early_stopping": {"patience": 3}}
+
+    def overfits(self, **training: Any) -> Model:
+        """A wide net on few noisy rows, whose validation loss rises again."""
+        return Model(
+            input=[3],
+            layers=[{"type": "dense", "units": 64, "activation": "sigmoid"}, Dense(units=1)],
+            loss="half_squared_error",
+            optimizer={"type": "adam", "learning_rate": 0.1},
+            dtype="float64",
+            training={"batch_size": 4, **self.STOPPING, **training},
+        )
+
+    def data(self) -> tuple[Any, Any]:
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(24, 3)), rng.normal(size=(24, 1))
+
+    def test_it_ends_the_run_once_patience_is_over(self) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        losses = model.history["validation_loss"]
+        assert len(losses) < 200
+        assert len(losses) == int(np.argmin(losses)) + 1 + 3
+
+    def test_the_model_has_the_parameters_of_the_best_epoch(self) -> None:
+        model = self.overfits()
+        trained = model.train(*self.data())
+        assert trained.validation["loss"] == pytest.approx(min(model.history["validation_loss"]), rel=1e-12)
+        assert trained.best_epoch == int(np.argmin(model.history["validation_loss"])) + 1
+
+    def test_run_again_it_is_done(self, tmp_path: Path) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        again = layerkit.load(model.save(tmp_path / "m.safetensors"))
+        assert again.train(*self.data()).steps == 0
+        assert same(again, model)
+
+    def test_asked_to_go_on_it_goes_on(self) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        epochs = model.epoch
+        model.train(*self.data(), epochs=2)
+        assert model.epoch == epochs + 2
+
+    @pytest.mark.parametrize("stop", [1, 4, 9, 14])
+    def test_a_run_taken_up_again_stops_at_the_same_epoch_with_the_same_bits(self, stop: int, tmp_path: Path) -> None:
+        whole = self.overfits()
+        whole.train(*self.data())
+        part = self.overfits()
+        part.train(*self.data(), stop=after(stop))
+        again = layerkit.load(part.save(tmp_path / "m.safetensors"))
+        again.train(*self.data())
+        assert same(again, whole)
+
+    def test_a_metric_where_more_is_better_may_be_watched(self) -> None:
+        stopping = {"patience": 4, "figure": "validation_r2"}
+        model = self.overfits(metrics=["r2"], early_stopping=stopping)
+        model.train(*self.data())
+        figures = model.history["validation_r2"]
+        assert len(figures) == int(np.argmax(figures)) + 1 + 4
+
+    def test_a_change_that_is_too_small_is_none(self) -> None:
+        model = linear(epochs=50, early_stopping={"patience": 2, "min_change": 1e9})
+        model.train(X, Y)
+        assert model.epoch == 3
+
+    def test_a_figure_that_the_history_lacks_is_refused_with_those_it_has(self) -> None:
+        model = linear(epochs=1, early_stopping={"figure": "validation_los"})
+        with pytest.raises(DocumentError, match=r'early_stopping.figure: there is no figure "validation_los".*loss'):
+            model.train(X, Y)
+
+
+def test_a_call_of_many_steps_closes_every_epoch_in_it() -> None:
+    model = line()
+    model.train([[1.0]], [[1.0]], epochs=700)
+    history = model.history
+    assert history["step"].tolist() == list(range(1, 701))
+    assert np.all(np.diff(history["loss"]) <= 0.0)
