@@ -80,8 +80,8 @@ def compare(
     name: str, workload: Workload, optimizer: str, entrants: Mapping[str, Contender], settings: Settings, folder: Path
 ) -> Comparison:
     """Measure a workload. Raises ComparisonError, and CannotRunError where the workload's own data can't be made."""
-    recipe = workload.recipe(optimizer, settings.dtype, settings.threads)
-    task_of(workload, recipe, folder).write(folder)
+    problem = workload.problem(optimizer, settings.dtype, settings.threads)
+    task_of(workload, problem, folder).write(folder)
     result, expected = Comparison(name, optimizer), list[float]()
     present = list(entrants)
     for turn in range(settings.rounds):

@@ -57,7 +57,7 @@ def measure(contender: Any, task: Task, seconds: float, expected: list[float]) -
     """The losses and, if they are right, the seconds that a step takes."""
     steps = contender.prepare(task)
     losses = [steps(count) for count in CHECKED_CALLS]
-    fault = check(losses, expected or losses, task.recipe.dtype)
+    fault = check(losses, expected or losses, task.problem.dtype)
     if fault:
         return {"fault": fault}
     return {"losses": losses, "seconds": seconds_per_step(steps, seconds)}
@@ -67,7 +67,7 @@ def main() -> None:
     module, folder, seconds, *expected = sys.argv[1:]
     task = Task.read(Path(folder))
     if hasattr(os, "sched_setaffinity"):  # what sizes its pool by the processors, as XLA does, sees these alone
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.recipe.threads])
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: task.problem.threads])
     contender = import_module(module)
     try:
         if seconds == "whole":

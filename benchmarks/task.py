@@ -30,7 +30,7 @@ Keras and scikit-learn add epsilon before the correction of the second moment: s
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Problem:
     """A network of dense layers, relu between them, and how it is trained."""
 
     sizes: tuple[int, ...]
@@ -59,19 +59,19 @@ class TableFile:
 
 @dataclass(frozen=True)
 class Task:
-    """The recipe, first parameters (kernel, bias) a layer, and batches (x, t) to go through again and again.
+    """The problem, first parameters (kernel, bias) a layer, and batches (x, t) to go through again and again.
 
     t is one-hot where the output is a softmax. A workload of whole processes has a table instead.
     """
 
-    recipe: Recipe
+    problem: Problem
     parameters: Sequence[Pair] = field(default=())
     batches: Sequence[Pair] = field(default=())
     table: TableFile | None = None
 
     def write(self, folder: Path) -> None:
         """Keep the task in this folder."""
-        described = {"recipe": asdict(self.recipe), "table": self.table and asdict(self.table)}
+        described = {"problem": asdict(self.problem), "table": self.table and asdict(self.table)}
         (folder / "task.json").write_text(json.dumps(described))
         arrays = {}
         for kind, pairs in (("parameter", self.parameters), ("batch", self.batches)):
@@ -83,7 +83,7 @@ class Task:
     def read(folder: Path) -> Task:
         """The task that `write` kept."""
         described = json.loads((folder / "task.json").read_text())
-        recipe = Recipe(**described["recipe"] | {"sizes": tuple(described["recipe"]["sizes"])})
+        problem = Problem(**described["problem"] | {"sizes": tuple(described["problem"]["sizes"])})
         with np.load(folder / "task.npz") as file:
             arrays = dict(file)
 
@@ -92,7 +92,7 @@ class Task:
             return [(arrays[f"{kind}_{i}_0"], arrays[f"{kind}_{i}_1"]) for i in range(count)]
 
         table = described["table"] and TableFile(**described["table"])
-        return Task(recipe, pairs("parameter"), pairs("batch"), table)
+        return Task(problem, pairs("parameter"), pairs("batch"), table)
 
 
 class CannotRunError(Exception):

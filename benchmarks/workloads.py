@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import Model
-from task import BATCHES, BETA1, BETA2, EPSILON, CannotRunError, Pair, Recipe, TableFile, Task
+from task import BATCHES, BETA1, BETA2, EPSILON, CannotRunError, Pair, Problem, TableFile, Task
 
 OPTIMIZERS = ("sgd", "adam")
 
@@ -31,10 +31,10 @@ class Workload:
     epochs: int = 1
     adam_rate: float = 0.001
 
-    def recipe(self, optimizer: str, dtype: str, threads: int) -> Recipe:
+    def problem(self, optimizer: str, dtype: str, threads: int) -> Problem:
         """The workload for one optimizer."""
         rate = 0.02 if optimizer == "sgd" else self.adam_rate
-        return Recipe(self.sizes, self.batch, self.output, self.loss, optimizer, rate, dtype, threads)
+        return Problem(self.sizes, self.batch, self.output, self.loss, optimizer, rate, dtype, threads)
 
 
 WORKLOADS = {
@@ -53,60 +53,60 @@ At Adam's usual rate the large network's first steps are so wide that scikit-lea
 """
 
 
-def task_of(workload: Workload, recipe: Recipe, folder: Path) -> Task:
+def task_of(workload: Workload, problem: Problem, folder: Path) -> Task:
     """The task with its first parameters and batches, or with its table; its files are in the folder.
 
     Raises CannotRunError where what makes the table isn't installed.
     """
     if workload.source is not None:
         table = _table_file(workload, folder)
-        document = document_of(recipe, table)
+        document = document_of(problem, table)
         (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
-        return Task(recipe, table=table)
-    parameters = Model(**document_of(recipe)).parameters
-    layers = range(len(recipe.sizes) - 1)
+        return Task(problem, table=table)
+    parameters = Model(**document_of(problem)).parameters
+    layers = range(len(problem.sizes) - 1)
     pairs = [(parameters[f"layers.{i}.kernel"], parameters[f"layers.{i}.bias"]) for i in layers]
-    return Task(recipe, pairs, _batches(recipe))
+    return Task(problem, pairs, _batches(problem))
 
 
-def document_of(recipe: Recipe, table: TableFile | None = None, engine: str = "numpy") -> dict[str, Any]:
-    """The recipe as layerkit's document."""
-    *hidden, last = recipe.sizes[1:]
+def document_of(problem: Problem, table: TableFile | None = None, engine: str = "numpy") -> dict[str, Any]:
+    """The problem as layerkit's document."""
+    *hidden, last = problem.sizes[1:]
     layers: list[dict[str, Any]] = [{"type": "dense", "units": units, "activation": "relu"} for units in hidden]
     layers.append({"type": "dense", "units": last})
-    if recipe.output != "linear":
-        layers[-1]["activation"] = recipe.output
-    optimizer = {"beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON} if recipe.optimizer == "adam" else {}
+    if problem.output != "linear":
+        layers[-1]["activation"] = problem.output
+    optimizer = {"beta1": BETA1, "beta2": BETA2, "epsilon": EPSILON} if problem.optimizer == "adam" else {}
     document: dict[str, Any] = {
-        "dtype": recipe.dtype,
-        "input": [recipe.sizes[0]],
+        "dtype": problem.dtype,
+        "input": [problem.sizes[0]],
         "layers": layers,
-        "loss": recipe.loss,
-        "optimizer": {"type": recipe.optimizer, "learning_rate": recipe.learning_rate} | optimizer,
+        "loss": problem.loss,
+        "optimizer": {"type": problem.optimizer, "learning_rate": problem.learning_rate} | optimizer,
         "engine": engine,
     }
     if table is not None:
         scale = "standard" if table.standardise else "none"
-        target = {"type": "category"} if recipe.output == "softmax" else {"scale": scale}
-        document["input"] = [{"column": f"x{i}", "scale": scale} for i in range(recipe.sizes[0])]
+        target = {"type": "category"} if problem.output == "softmax" else {"scale": scale}
+        document["input"] = [{"column": f"x{i}", "scale": scale} for i in range(problem.sizes[0])]
         document["output"] = {"column": table.target} | target
         document["training"] = {
             "epochs": table.epochs,
-            "batch_size": recipe.batch,
+            "batch_size": problem.batch,
             "data": {"path": Path(table.path).name},
         }
     return document
 
 
-def _batches(recipe: Recipe) -> Sequence[Pair]:
+def _batches(problem: Problem) -> Sequence[Pair]:
     random = np.random.default_rng(0)
     batches = []
     for _ in range(BATCHES):
-        x = random.standard_normal((recipe.batch, recipe.sizes[0])).astype(recipe.dtype)
-        if recipe.output == "softmax":
-            t = np.eye(recipe.sizes[-1], dtype=recipe.dtype)[random.integers(recipe.sizes[-1], size=recipe.batch)]
+        x = random.standard_normal((problem.batch, problem.sizes[0])).astype(problem.dtype)
+        if problem.output == "softmax":
+            t = np.eye(problem.sizes[-1], dtype=problem.dtype)[random.integers(problem.sizes[-1], size=problem.batch)]
         else:
-            t = random.integers(2, size=(recipe.batch, recipe.sizes[-1])).astype(recipe.dtype)
+            t = random.integers(2, size=(problem.batch, problem.sizes[-1])).astype(problem.dtype)
         batches.append((x, t))
     return batches
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from task import BETA1, BETA2, EPSILON, Pair, Recipe, Steps, Task
+from task import BETA1, BETA2, EPSILON, Pair, Problem, Steps, Task
 
 
 def prepare(task: Task) -> Steps:
-    model = _model(task.recipe, task.parameters)
+    model = _model(task.problem, task.parameters)
     long: dict[int, Pair] = {}
 
     def steps(count: int) -> float:
@@ -25,7 +25,7 @@ def prepare(task: Task) -> Steps:
             own = [task.batches[i % len(task.batches)] for i in range(count)]
             long[count] = tuple(np.concatenate(side) for side in zip(*own))
         x, t = long[count]
-        history = model.fit(x, t, batch_size=task.recipe.batch, epochs=1, shuffle=False, verbose=0).history
+        history = model.fit(x, t, batch_size=task.problem.batch, epochs=1, shuffle=False, verbose=0).history
         return float(history["loss"][0])
 
     return steps
@@ -35,26 +35,26 @@ def whole(task: Task) -> None:
     from contenders.reading import first_parameters, print_epoch, read
 
     assert task.table is not None
-    recipe, table = task.recipe, task.table
+    problem, table = task.problem, task.table
     x, t = read(task)
-    if recipe.output == "softmax":
-        t = np.eye(recipe.sizes[-1], dtype=recipe.dtype)[t]
-    model = _model(recipe, first_parameters(recipe))
-    losses = model.fit(x, t, batch_size=recipe.batch, epochs=table.epochs, verbose=0).history["loss"]
+    if problem.output == "softmax":
+        t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
+    model = _model(problem, first_parameters(problem))
+    losses = model.fit(x, t, batch_size=problem.batch, epochs=table.epochs, verbose=0).history["loss"]
     for loss in losses:
         print_epoch(loss)
     model.save(Path(table.path).with_name(f"{os.environ['KERAS_BACKEND']}.keras"))
 
 
-def _model(recipe: Recipe, parameters: Sequence[Pair]) -> Any:
+def _model(problem: Problem, parameters: Sequence[Pair]) -> Any:
     """The model up to the link that its loss brings along, compiled."""
-    if recipe.dtype == "float64" and os.environ["KERAS_BACKEND"] == "jax":
+    if problem.dtype == "float64" and os.environ["KERAS_BACKEND"] == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
     import keras
 
-    keras.config.set_floatx(recipe.dtype)
+    keras.config.set_floatx(problem.dtype)
 
     def half_squared_error(t: Any, y: Any) -> Any:
         return 0.5 * keras.ops.sum((y - t) ** 2, axis=-1)
@@ -68,10 +68,10 @@ def _model(recipe: Recipe, parameters: Sequence[Pair]) -> Any:
         "sgd": lambda rate: keras.optimizers.SGD(rate),
         "adam": lambda rate: keras.optimizers.Adam(rate, BETA1, BETA2, EPSILON),
     }
-    link = "sigmoid" if (recipe.output, recipe.loss) == ("sigmoid", "half_squared_error") else None
-    *hidden, last = recipe.sizes[1:]
+    link = "sigmoid" if (problem.output, problem.loss) == ("sigmoid", "half_squared_error") else None
+    *hidden, last = problem.sizes[1:]
     layers = [keras.layers.Dense(units, "relu") for units in hidden] + [keras.layers.Dense(last, link)]
-    model = keras.Sequential([keras.Input((recipe.sizes[0],)), *layers])
+    model = keras.Sequential([keras.Input((problem.sizes[0],)), *layers])
     model.set_weights([each for pair in parameters for each in pair])
-    model.compile(optimizers[recipe.optimizer](recipe.learning_rate), losses[recipe.loss])
+    model.compile(optimizers[problem.optimizer](problem.learning_rate), losses[problem.loss])
     return model

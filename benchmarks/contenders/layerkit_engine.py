@@ -16,7 +16,7 @@ def prepare(task: Task) -> Steps:
     from layerkit.data.batches import Rows
     from workloads import document_of
 
-    model = Model(**document_of(task.recipe, engine=os.environ["LAYERKIT_ENGINE"]))  # of the same first parameters
+    model = Model(**document_of(task.problem, engine=os.environ["LAYERKIT_ENGINE"]))  # of the same first parameters
     session = model.session()
     batches = [Rows(x, t) for x, t in task.batches]
 

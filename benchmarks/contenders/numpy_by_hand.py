@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from task import BETA1, BETA2, EPSILON, Pair, Recipe, Steps, Task
+from task import BETA1, BETA2, EPSILON, Pair, Problem, Steps, Task
 
 Step: TypeAlias = Callable[[Any, Any], float]
 
@@ -23,7 +23,7 @@ BLOCK = 32_768
 
 
 def prepare(task: Task) -> Steps:
-    step = step_function(task.recipe, task.parameters)[0]
+    step = step_function(task.problem, task.parameters)[0]
     batches = task.batches
 
     def steps(count: int) -> float:
@@ -32,15 +32,15 @@ def prepare(task: Task) -> Steps:
     return steps
 
 
-def step_function(recipe: Recipe, parameters: Sequence[Pair]) -> tuple[Step, Sequence[Pair]]:
+def step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, Sequence[Pair]]:
     """What takes one step and gives its loss; and the (kernel, bias) pairs that it changes in place."""
-    vector = np.concatenate([each.ravel() for pair in parameters for each in pair]).astype(recipe.dtype)
+    vector = np.concatenate([each.ravel() for pair in parameters for each in pair]).astype(problem.dtype)
     gradient = np.empty_like(vector)
-    layers, dlayers = _views(vector, recipe.sizes), _views(gradient, recipe.sizes)
-    hidden = [np.empty((recipe.batch, size), recipe.dtype) for size in recipe.sizes[1:]]
+    layers, dlayers = _views(vector, problem.sizes), _views(gradient, problem.sizes)
+    hidden = [np.empty((problem.batch, size), problem.dtype) for size in problem.sizes[1:]]
     flowing = [np.empty_like(each) for each in hidden]
-    update = _optimizer(recipe, vector, gradient)
-    finish = FINISH[recipe.output, recipe.loss]
+    update = _optimizer(problem, vector, gradient)
+    finish = FINISH[problem.output, problem.loss]
     last = len(layers) - 1
 
     def step(x: Any, t: Any) -> float:
@@ -121,14 +121,16 @@ FINISH = {
 }
 
 
-def _optimizer(recipe: Recipe, vector: Any, gradient: Any) -> Callable[[], None]:
+def _optimizer(problem: Problem, vector: Any, gradient: Any) -> Callable[[], None]:
     """What updates the vector in place by the gradient, once a call."""
     blocks = [slice(first, first + BLOCK) for first in range(0, len(vector), BLOCK)]
-    arrays = [vector, gradient] + ([np.zeros_like(vector), np.zeros_like(vector)] if recipe.optimizer == "adam" else [])
+    arrays = [vector, gradient] + (
+        [np.zeros_like(vector), np.zeros_like(vector)] if problem.optimizer == "adam" else []
+    )
     parts = [[each[block] for each in arrays] for block in blocks]
-    workers = min(recipe.threads, len(parts))
+    workers = min(problem.threads, len(parts))
     pool = ThreadPoolExecutor(workers) if workers > 1 else None
-    rate, taken = recipe.learning_rate, 0
+    rate, taken = problem.learning_rate, 0
 
     def share(first: int, rates: tuple[float, float]) -> None:
         spare = np.empty_like(parts[0][0])
@@ -174,16 +176,16 @@ def whole(task: Task) -> None:
     from contenders.reading import first_parameters, print_epoch, read
 
     assert task.table is not None
-    recipe, table = task.recipe, task.table
+    problem, table = task.problem, task.table
     x, t = read(task)
-    if recipe.output == "softmax":
-        t = np.eye(recipe.sizes[-1], dtype=recipe.dtype)[t]
-    step, layers = step_function(recipe, first_parameters(recipe))
+    if problem.output == "softmax":
+        t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
+    step, layers = step_function(problem, first_parameters(problem))
     random = np.random.default_rng(0)
     for _ in range(table.epochs):
         order, total = random.permutation(len(x)), 0.0
-        for first in range(0, len(x), recipe.batch):
-            rows = order[first : first + recipe.batch]
+        for first in range(0, len(x), problem.batch):
+            rows = order[first : first + problem.batch]
             total += step(x[rows], t[rows]) * len(rows)
         print_epoch(total / len(x))
     arrays = {f"{name}_{i}": array for i, pair in enumerate(layers) for name, array in zip(("kernel", "bias"), pair)}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from task import CannotRunError, Pair, Recipe, Task
+from task import CannotRunError, Pair, Problem, Task
 
 SMALL = 4 * 2**20
 
@@ -20,8 +20,8 @@ SMALL = 4 * 2**20
 def read(task: Task) -> Pair:
     """x of (rows, inputs); and t of (rows, 1), or the class of each row where the output is a softmax."""
     assert task.table is not None
-    cells = _cells(Path(task.table.path), task.recipe.dtype)
-    classes = task.recipe.output == "softmax"
+    cells = _cells(Path(task.table.path), task.problem.dtype)
+    classes = task.problem.output == "softmax"
     if task.table.standardise:
         numbers = cells[:, :-1] if classes else cells
         numbers -= numbers.mean(axis=0)
@@ -41,14 +41,14 @@ def _cells(path: Path, dtype: str) -> Any:
     return np.stack([column.to_numpy().astype(dtype) for column in table.columns], axis=1)
 
 
-def first_parameters(recipe: Recipe) -> list[Pair]:
+def first_parameters(problem: Problem) -> list[Pair]:
     """Kernels by Glorot's uniform rule, biases of zero."""
     random = np.random.default_rng(0)
     pairs = []
-    for inputs, units in pairwise(recipe.sizes):
+    for inputs, units in pairwise(problem.sizes):
         limit = (6.0 / (inputs + units)) ** 0.5
-        kernel = random.uniform(-limit, limit, (inputs, units)).astype(recipe.dtype)
-        pairs.append((kernel, np.zeros(units, recipe.dtype)))
+        kernel = random.uniform(-limit, limit, (inputs, units)).astype(problem.dtype)
+        pairs.append((kernel, np.zeros(units, problem.dtype)))
     return pairs
 
 

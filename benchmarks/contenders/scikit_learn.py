@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from task import BETA1, BETA2, EPSILON, CannotRunError, Pair, Recipe, Steps, Task
+from task import BETA1, BETA2, EPSILON, CannotRunError, Pair, Problem, Steps, Task
 
 
 def prepare(task: Task) -> Steps:
-    recipe = task.recipe
-    estimator = _estimator(recipe, shuffle=False)
-    classes = {} if recipe.output == "linear" else {"classes": np.arange(max(recipe.sizes[-1], 2))}
+    problem = task.problem
+    estimator = _estimator(problem, shuffle=False)
+    classes = {} if problem.output == "linear" else {"classes": np.arange(max(problem.sizes[-1], 2))}
     x, t = _long(task, 1)
     estimator.partial_fit(x, t, **classes)  # which makes the arrays that the first parameters go to
     del estimator._optimizer
@@ -41,7 +41,7 @@ def whole(task: Task) -> None:
     assert task.table is not None
     x, t = read(task)
     epochs = task.table.epochs
-    estimator = _estimator(task.recipe, shuffle=True).set_params(max_iter=epochs, n_iter_no_change=epochs)
+    estimator = _estimator(task.problem, shuffle=True).set_params(max_iter=epochs, n_iter_no_change=epochs)
     estimator.fit(x, t.ravel())
     for loss in estimator.loss_curve_:
         print_epoch(loss)
@@ -52,10 +52,10 @@ def whole(task: Task) -> None:
 def _long(task: Task, count: int) -> Pair:
     own = [task.batches[i % len(task.batches)] for i in range(count)]
     x, t = (np.concatenate(side) for side in zip(*own))
-    return x, t.argmax(axis=1) if task.recipe.output == "softmax" else t.ravel()
+    return x, t.argmax(axis=1) if task.problem.output == "softmax" else t.ravel()
 
 
-def _estimator(recipe: Recipe, shuffle: bool) -> Any:
+def _estimator(problem: Problem, shuffle: bool) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     kinds = {
@@ -63,14 +63,14 @@ def _estimator(recipe: Recipe, shuffle: bool) -> Any:
         ("sigmoid", "binary_cross_entropy"): MLPClassifier,
         ("linear", "half_squared_error"): MLPRegressor,
     }
-    if (recipe.output, recipe.loss) not in kinds:
-        raise CannotRunError(f"it has no {recipe.loss} after a {recipe.output}")
-    return kinds[recipe.output, recipe.loss](
-        hidden_layer_sizes=recipe.sizes[1:-1],
+    if (problem.output, problem.loss) not in kinds:
+        raise CannotRunError(f"it has no {problem.loss} after a {problem.output}")
+    return kinds[problem.output, problem.loss](
+        hidden_layer_sizes=problem.sizes[1:-1],
         alpha=0.0,
-        solver=recipe.optimizer,
-        batch_size=recipe.batch,
-        learning_rate_init=recipe.learning_rate,
+        solver=problem.optimizer,
+        batch_size=problem.batch,
+        learning_rate_init=problem.learning_rate,
         momentum=0.0,
         nesterovs_momentum=False,
         beta_1=BETA1,
