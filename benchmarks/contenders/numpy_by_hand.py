@@ -124,9 +124,8 @@ FINISH = {
 def _optimizer(problem: Problem, vector: Any, gradient: Any) -> Callable[[], None]:
     """What updates the vector in place by the gradient, once a call."""
     blocks = [slice(first, first + BLOCK) for first in range(0, len(vector), BLOCK)]
-    arrays = [vector, gradient] + (
-        [np.zeros_like(vector), np.zeros_like(vector)] if problem.optimizer == "adam" else []
-    )
+    moments = 2 if problem.optimizer == "adam" else 0
+    arrays = [vector, gradient, *(np.zeros_like(vector) for _ in range(moments))]
     parts = [[each[block] for each in arrays] for block in blocks]
     workers = min(problem.threads, len(parts))
     pool = ThreadPoolExecutor(workers) if workers > 1 else None
@@ -142,7 +141,7 @@ def _optimizer(problem: Problem, vector: Any, gradient: Any) -> Callable[[], Non
         taken += 1
         # Kingma and Ba's more efficient order: both corrections in the rate and in epsilon
         correction = sqrt(1.0 - BETA2**taken)
-        rates = (rate * correction / (1.0 - BETA1**taken), EPSILON * correction) if len(arrays) > 2 else (rate, 0.0)
+        rates = (rate * correction / (1.0 - BETA1**taken), EPSILON * correction) if moments else (rate, 0.0)
         if pool is None:
             share(0, rates)
         else:
