@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import hypot
 from typing import Any
 
 import numpy as np
 
 from layerkit import registry
-from layerkit.engines.session import State
+from layerkit.engines.session import Recipe, State
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
-from layerkit.parts import Optimizer
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,10 @@ class Explanation:
         }
 
 
-def explain(
-    network: Network, optimizer: Optimizer | None, state: State, x: Array, t: Array | None, seed: int
-) -> Explanation:
+def explain(network: Network, recipe: Recipe, state: State, x: Array, t: Array | None) -> Explanation:
     """Take one step over these rows and keep all its numbers. Runs on NumPy; the state isn't changed."""
-    params = network.by_stage(state.parameters)
-    contexts = network.contexts(np, seed, state.step + 1)
+    params, step = network.by_stage(state.parameters), state.step + 1
+    contexts = network.contexts(np, recipe.seed, step)
     with np.errstate(all="ignore"):
         arrays = network.forward(params, x, contexts)
         upstream: list[Array | None] = [None] * len(arrays)
@@ -85,10 +83,12 @@ def explain(
                 for name in stage.trained
             }
         updated: dict[str, Array] = {}
-        if optimizer is not None and gradients:
+        if recipe.optimizer is not None and gradients:
+            optimizer, shrink = recipe.optimizer.at(recipe.factor(step)), _shrink(recipe, gradients)
             for name, gradient in gradients.items():
                 slots = {slot: own[name] for slot, own in state.slots.items()}
-                updated[name] = optimizer.update(state.parameters[name], gradient, slots, state.step + 1.0)[0]
+                taken = gradient if shrink == 1.0 else gradient * shrink
+                updated[name] = optimizer.update(state.parameters[name], taken, slots, float(step))[0]
             for stage, context in zip(network.stages, contexts, strict=True):
                 updated |= {f"{stage.name}.{name}": value for name, value in context.updates.items()}
     stages = tuple(
@@ -96,3 +96,11 @@ def explain(
         for i, stage in enumerate(network.stages)
     )
     return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
+
+
+def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:
+    """What the step multiplies the gradients by, so that they are no longer than the recipe allows."""
+    if recipe.clip_norm is None:
+        return 1.0
+    length = hypot(*(float(np.linalg.norm(gradient)) for gradient in gradients.values()))
+    return recipe.clip_norm / max(length, recipe.clip_norm)

@@ -163,7 +163,9 @@ class Model:
         rows = encoding.inputs(self._document, table)
         known = self._document.loss is not None and encoding.has_targets(self._document, table)
         due = encoding.targets(self._document, table, network.output_shape) if known else None
-        return explain(network, self._document.optimizer, self._current(), rows, due, self._document.training.seed)
+        per_epoch = steps_per_epoch(len(rows), self._document.training.batch_size)
+        factor = self._factor(self._declared_goal(per_epoch) or 1, per_epoch)
+        return explain(network, self._recipe(factor), self._current(), rows, due)
 
     def train(
         self,
@@ -208,7 +210,7 @@ class Model:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
         per_epoch = steps_per_epoch(rows.count, size)
-        declared = (training.steps or 0) + (training.epochs or 0) * per_epoch
+        declared = self._declared_goal(per_epoch)
         further = (steps or 0) + (epochs or 0) * per_epoch
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
@@ -269,6 +271,15 @@ class Model:
             raise DocumentError(message, "training.early_stopping.figure")
         return Patience(figure, falls[figure], stopping.patience, stopping.min_change, since)
 
+    def _declared_goal(self, per_epoch: int) -> int:
+        """The step that the document's goal means; 0 if it declares none."""
+        training = self._document.training
+        return (training.steps or 0) + (training.epochs or 0) * per_epoch
+
+    def _recipe(self, factor: Callable[[int], float]) -> Recipe:
+        document = self._document
+        return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
+
     def _factor(self, goal: int, per_epoch: int) -> Callable[[int], float]:
         """What the learning_rate is multiplied by at each step, by the document's schedule."""
         schedule = self._document.training.schedule
@@ -283,11 +294,9 @@ class Model:
 
         Its steps are those of `run`; without one, the learning_rate stays as it is.
         """
-        document = self._document
-        engine = document.engine or find_class(["engine"], "numpy")()
+        engine = self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        factor = run.factor if run else _one
-        recipe = Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
+        recipe = self._recipe(run.factor if run else _one)
         session: Session = engine.session(self.network, recipe, self._current())
         return session
 

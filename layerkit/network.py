@@ -264,10 +264,10 @@ def _initializer_faults(stage: Stage) -> list[Fault]:
 
 
 def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
-    """Refuse what can't fit: parameters, gradients, slots, and one row through every stage."""
+    """Refuse what can't fit: parameters and slots before and after a step, gradients, and one row through each stage."""
     parameters = [(prod(p.shape), stage) for stage in stages for p in stage.parameters.values()]
     row = [(prod(stage.output_shape), stage) for stage in stages]
-    numbers = sum(size for size, _ in parameters) * (2 + slots) + sum(size for size, _ in row)
+    numbers = sum(size for size, _ in parameters) * (3 + 2 * slots) + sum(size for size, _ in row)
     largest = max(parameters + row, key=lambda counted: counted[0])
     itemsize = {"float32": 4, "float64": 8}[dtype]
     check_fits(numbers * itemsize, f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)

@@ -91,6 +91,15 @@ class TestClipping:
         assert moved == pytest.approx([2 / 3, 2 / 3, 1 / 3])
 
 
+def test_explain_takes_the_step_that_train_takes() -> None:
+    schedule = {"type": "step", "steps": 1, "factor": 0.5}
+    model = line(training={"steps": 3, "clip_norm": 0.5, "schedule": schedule})
+    for _ in range(3):
+        explained = model.explain([[1.0]], [[10.0]]).updated["layers.0.kernel"]
+        model.train([[1.0]], [[10.0]], steps=1)
+        assert model.parameters["layers.0.kernel"] == pytest.approx(explained, rel=1e-15)
+
+
 class TestWeights:
     def test_a_row_of_weight_two_counts_like_two_rows(self) -> None:
         twice, heavy = line(), line()

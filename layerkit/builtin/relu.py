@@ -7,7 +7,7 @@ from layerkit.parts import Activation
 
 
 class ReLU(Activation):
-    """y = max(x, 0); its derivative is the sign of y, which is never negative: 1 where x > 0, and 0 elsewhere.
+    """y = max(x, 0); its derivative is 1 where x > 0, and 0 elsewhere.
 
     Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (ICML 2010).
     """
@@ -18,4 +18,4 @@ class ReLU(Activation):
 
     def derivative(self, x: Array, y: Array) -> Array:
         xp = x.__array_namespace__()
-        return xp.sign(y)
+        return xp.astype(y > 0.0, y.dtype)

@@ -173,4 +173,4 @@ def _say_trained(path: Path, model: Model, trained: Trained, form: str) -> None:
 
 
 def _of_best(trained: Trained) -> str:
-    return f", and keeps epoch {trained.best_epoch:,}, its best" if trained.best_epoch else ""
+    return f"; epoch {trained.best_epoch:,}, its best, is kept" if trained.best_epoch else ""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
@@ -20,7 +22,7 @@ MANY = 500_000
 
 
 class Block(NamedTuple):
-    """Views of one stretch of everything that the optimizer reads, and of where it writes."""
+    """One stretch of all that the optimizer reads, and of where it writes."""
 
     parameter: Array
     gradient: Array
@@ -28,51 +30,38 @@ class Block(NamedTuple):
     new_parameter: Array
     new_slots: dict[str, Array]
 
+    def arrays(self) -> list[Array]:
+        """Each of them."""
+        own = [self.parameter, self.gradient, self.new_parameter]
+        return [*own, *self.slots.values(), *self.new_slots.values()]
+
 
 class BlockedUpdate:
-    """The updates of one vector. Nothing is changed by one that gives a number that isn't finite."""
+    """The updates of one vector by one optimizer. Nothing is changed by one that gives what isn't finite."""
 
-    def __init__(self, vector: Array, gradient: Array, slots: dict[str, Array], threads: int) -> None:
+    def __init__(
+        self, optimizer: Optimizer | None, vector: Array, gradient: Array, slots: dict[str, Array], threads: int = 1
+    ) -> None:
         self.slots = slots
         """The slots as the last update left them; which arrays hold them changes with each."""
-        self._vector, self._new_vector = vector, np.empty_like(vector)
-        self._new_slots = {name: np.empty_like(values) for name, values in slots.items()}
-        self._gradient = gradient
-        self._blocks = self._cut(slots, self._new_slots)
-        self._next_blocks = self._cut(self._new_slots, slots)
+        self._vector = vector
+        self._new_vector, self._new_slots = np.empty_like(vector), {n: np.empty_like(a) for n, a in slots.items()}
         self._threads = threads if len(vector) >= MANY else 1
         self._pool: ThreadPoolExecutor | None = None
+        self._now = np.ones(()), np.ones(())
+        turns = ((slots, self._new_slots), (self._new_slots, slots))
+        # what one update reads, the next one writes
+        stretches = [list(self._stretches(gradient, *turn)) for turn in turns]
+        self._works = [self._prepared(blocks, optimizer) for blocks in stretches] if optimizer else []
 
-    def __call__(self, optimizer: Optimizer, step: float) -> bool:
-        """Update the vector and the slots; False, and nothing changed, if that isn't finite."""
-
-        if len(self._blocks) == 1:
-            return self._whole(optimizer, step)
-
-        def update(block: Block) -> bool:
-            parameter, slots = optimizer.update(block.parameter, block.gradient, block.slots, step)
-            block.new_parameter[...] = parameter
-            for name, values in slots.items():
-                block.new_slots[name][...] = values
-            return all(map(finite, (block.new_parameter, *block.new_slots.values())))
-
-        if not all(self._each(update, self._blocks)):
+    def __call__(self, step: int, factor: float) -> bool:
+        """Take the step; False, and nothing changed, if that gives what isn't finite."""
+        self._now[0][...], self._now[1][...] = step, factor
+        if not all(self._each(self._works[0])):
             return False
-        for _ in self._each(lambda block: np.copyto(block.parameter, block.new_parameter), self._blocks):
-            pass
+        np.copyto(self._vector, self._new_vector)
         self.slots, self._new_slots = self._new_slots, self.slots
-        self._blocks, self._next_blocks = self._next_blocks, self._blocks
-        return True
-
-    def _whole(self, optimizer: Optimizer, step: float) -> bool:
-        """The same for a vector that is one block."""
-        parameter, slots = optimizer.update(self._vector, self._gradient, self.slots, step)
-        if not (finite(parameter) and all(map(finite, slots.values()))):
-            self._new_vector, self._new_slots = parameter, dict(slots)
-            return False
-        self._vector[...] = parameter
-        for name, values in slots.items():
-            self.slots[name][...] = values
+        self._works.reverse()
         return True
 
     @property
@@ -80,38 +69,102 @@ class BlockedUpdate:
         """What the last update would have made of the vector ("") and of each slot."""
         return {"": self._new_vector, **self._new_slots}
 
-    def _cut(self, slots: dict[str, Array], new_slots: dict[str, Array]) -> list[Block]:
-        def at(first: int) -> Block:
-            stretch = slice(first, first + BLOCK)
-            own = {name: values[stretch] for name, values in slots.items()}
-            new = {name: values[stretch] for name, values in new_slots.items()}
-            return Block(self._vector[stretch], self._gradient[stretch], own, self._new_vector[stretch], new)
+    def _stretches(self, gradient: Array, slots: dict[str, Array], new_slots: dict[str, Array]) -> Iterator[Block]:
+        for first in range(0, len(gradient), BLOCK):
+            at = slice(first, first + BLOCK)
+            own, new = ({name: array[at] for name, array in each.items()} for each in (slots, new_slots))
+            yield Block(self._vector[at], gradient[at], own, self._new_vector[at], new)
 
-        return [at(first) for first in range(0, len(self._vector), BLOCK)]
+    def _prepared(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[list[Callable[[], bool]]]:
+        """For each thread, what updates its blocks, one call a block that says whether all is finite."""
+        share = -(-len(blocks) // self._threads) or 1
+        works = []
+        for first in range(0, len(blocks), share):
+            recorded = _Recording(optimizer, self._now)
+            calls = [(block, recorded(block)) for block in blocks[first : first + share]]
+            works.append([_playing(c, block) if c else self._plain(block, optimizer) for block, c in calls])
+        return works
 
-    def _each(self, work: Callable[[Block], object], blocks: Sequence[Block]) -> Iterable[object]:
-        """What `work` gives for each block. NumPy lets go of the interpreter while it computes, so threads help."""
-        if self._threads == 1:
-            return map(work, blocks)
+    def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
+        def work() -> bool:
+            step, factor = map(float, self._now)
+            parameter, slots = optimizer.at(factor).update(block.parameter, block.gradient, block.slots, step)
+            block.new_parameter[...] = parameter
+            for name, values in slots.items():
+                block.new_slots[name][...] = values
+            return _all_finite(block)
+
+        return work
+
+    def _each(self, works: Sequence[Sequence[Callable[[], bool]]]) -> Iterator[bool]:
+        """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
+        if len(works) == 1:
+            return (work() for work in works[0])
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._threads)
-        share = -(-len(blocks) // self._threads)
-        shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
 
-        def several(own: Sequence[Block]) -> list[object]:
+        def several(own: Sequence[Callable[[], bool]]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
-                return [work(block) for block in own]
+                return all(work() for work in own)
 
-        return [each for done in self._pool.map(several, shares) for each in done]
+        return self._pool.map(several, works)
+
+
+class _Recording:
+    """The optimizer's calls on a tape, for each size of a block. A thread's blocks share what lies between them."""
+
+    def __init__(self, optimizer: Optimizer, now: tuple[Array, Array]) -> None:
+        self._optimizer, self._now = optimizer, now
+        self._tapes: dict[int, tuple[Tape, Block] | None] = {}
+
+    def __call__(self, block: Block) -> list[Callable[[], object]] | None:
+        """What to play to update this block; None for a small one, or if the optimizer can't be recorded."""
+        size = len(block.parameter)
+        if size < SMALL:
+            return None
+        if size not in self._tapes:
+            try:
+                self._tapes[size] = self._record(block)
+            except Exception:
+                # it looks at numbers, or it fails: the plain call works, or says what is wrong
+                self._tapes[size] = None
+        found = self._tapes[size]
+        return found and found[0].over(list(zip(found[1].arrays(), block.arrays(), strict=True)))
+
+    def _record(self, block: Block) -> tuple[Tape, Block]:
+        def blank(arrays: dict[str, Array]) -> dict[str, Array]:
+            return {name: np.ones_like(array) for name, array in arrays.items()}
+
+        one = block.parameter
+        own = Block(np.ones_like(one), np.ones_like(one), blank(block.slots), np.ones_like(one), blank(block.new_slots))
+        tape = Tape()
+        step, factor = map(tape.watch_number, self._now)
+        slots = {name: tape.watch(array) for name, array in own.slots.items()}
+        optimizer = self._optimizer.at(factor)
+        parameter, new = optimizer.update(tape.watch(own.parameter), tape.watch(own.gradient), slots, step)
+        tape.into(parameter, own.new_parameter)
+        for name, values in new.items():
+            tape.into(values, own.new_slots[name])
+        tape.finish([own.new_parameter, *own.new_slots.values()])
+        return tape, own
+
+
+def _playing(calls: Sequence[Callable[[], object]], block: Block) -> Callable[[], bool]:
+    def work() -> bool:
+        for call in calls:
+            call()
+        return _all_finite(block)
+
+    return work
+
+
+def _all_finite(block: Block) -> bool:
+    return finite(block.new_parameter) and all(map(finite, block.new_slots.values()))
 
 
 def finite(array: Array) -> bool:
     """Whether every number is one."""
-    if array.size < 4096:
-        # one product is far cheaper than a test of each number; only one that overflows needs the second look
-        flat = array.reshape(-1)
-        if np.isfinite(flat @ flat):
-            return True
-    return bool(np.isfinite(array).all())
+    # one sum is far cheaper than a test of each number; only one that overflows needs the second look
+    return isfinite(np.add.reduce(array, None)) or bool(np.isfinite(array).all())

@@ -39,7 +39,7 @@ class NumPySession(Session):
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         flat = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
-        self._update = BlockedUpdate(self._vector, self._gradient, flat, cores())
+        self._update = BlockedUpdate(recipe.optimizer, self._vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
         with np.errstate(all="ignore"):
@@ -84,7 +84,7 @@ class NumPySession(Session):
         for i, updates in enumerate(all_updates):
             for name, value in updates.items():
                 self._check_update(i, name, value, step)
-        if not self._update(recipe.optimizer.at(recipe.factor(step)), float(step)):
+        if not self._update(step, recipe.factor(step)):
             raise self._overflowed(step)
         for i, updates in enumerate(all_updates):
             for name, value in updates.items():

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from layerkit.data.batches import Rows
-from layerkit.engines.tape import Recorded, Tape
+from layerkit.engines.recorded import Recorded
+from layerkit.engines.tape import Tape
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Params

@@ -6,22 +6,17 @@ again costs neither the parts' own Python nor a new array, and gives the same bi
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
-from types import ModuleType
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.filling import filling
+from layerkit.engines.recorded import Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 
 SMALL = 1024
 """Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
-
-
-class UnrecordableError(Exception):
-    """A part looks at values, or does what a tape can't play again; the step is taken call by call instead."""
 
 
 class Call(NamedTuple):
@@ -31,6 +26,10 @@ class Call(NamedTuple):
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     out: Array
+
+    def given(self) -> dict[str, Any]:
+        """What goes in, by the names of these fields."""
+        return {"args": self.args, "kwargs": self.kwargs}
 
     def arrays(self) -> Iterator[Array]:
         """The arrays that go in."""
@@ -43,15 +42,22 @@ class Tape:
     def __init__(self) -> None:
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
+        self._targets: dict[int, Array] = {}
         self._play: list[Callable[[], object]] = []
 
     def watch(self, array: Array) -> Recorded:
         """An array whose values change from step to step. The calls that take it are recorded."""
         return Recorded(array, self)
 
+    def watch_number(self, array: Array) -> RecordedNumber:
+        """The same for a number, held by an array of float64 without axes."""
+        return RecordedNumber(array, self)
+
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
-        watched = [value.array for value in _flat((args, *kwargs.values())) if isinstance(value, Recorded)]
+        watched = [
+            value.array for value in _flat((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
+        ]
         args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
         if not watched:
             return function(*args, **kwargs)
@@ -78,25 +84,35 @@ class Tape:
         return Recorded(out, self)
 
     def into(self, value: Recorded, target: Array) -> None:
-        """Have `value` end up in `target`: computed there, if no other call needs it where it is."""
+        """Have `value` end up in `target`, an array in one piece: computed there, where a call computes it."""
+        source = self._targets.get(id(value.array), value.array)
         for number, call in enumerate(self._calls):
-            if call.out is value.array:
-                if any(_root(each) is call.out for later in self._calls[number + 1 :] for each in later.arrays()):
-                    break
-                self._calls[number] = call._replace(out=target)
+            if call.out is source is value.array and (source.shape, source.dtype) == (target.shape, target.dtype):
+                moved = {id(source): target}
+                later = (each._replace(**_placed(each.given(), moved)) for each in self._calls[number + 1 :])
+                self._calls[number:] = [call._replace(out=target), *later]
+                self._targets[id(source)] = target
                 return
-        self._calls.append(Call(np.positive, (value.array,), {}, target))
+        self._calls.append(Call(np.astype, (source, target.dtype), {}, target))
 
     def finish(self, kept: Sequence[Array]) -> None:
         """Make the calls ready to be played. All arrays but those kept share memory with what is no longer needed."""
         calls = _needed(self._calls, {id(_root(array)) for array in kept})
-        self._play = [_filling(*call) for call in _sharing_memory(calls, kept)]
-        self._calls, self._known = [], {}
+        self._calls, self._known = list(_sharing_memory(calls, kept)), {}
+        self._play = [filling(*call) for call in self._calls]
 
     def play(self) -> None:
         """Make all calls again, over what the watched arrays hold now."""
         for call in self._play:
             call()
+
+    def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
+        """The calls to play with other arrays in the place of some, each given as (this, that)."""
+        moved = {id(this): that for this, that in places}
+        return [
+            filling(call.function, _placed(call.args, moved), _placed(call.kwargs, moved), _placed(call.out, moved))
+            for call in self._calls
+        ]
 
 
 def _needed(calls: Sequence[Call], roots: set[int]) -> list[Call]:
@@ -117,18 +133,8 @@ def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Ca
     moved: dict[int, Array] = {}
     free: dict[tuple[Any, int], list[Array]] = {}
 
-    def placed(value: Any) -> Any:
-        """The argument where it lies now."""
-        if isinstance(value, list | tuple):
-            return type(value)(placed(item) for item in value)
-        if not isinstance(value, np.ndarray) or id(_root(value)) not in moved:
-            return value
-        root = _root(value)
-        offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-        return np.ndarray(value.shape, value.dtype, moved[id(root)], offset, value.strides)
-
     for number, call in enumerate(calls):
-        args, kwargs = placed(call.args), {name: placed(value) for name, value in call.kwargs.items()}
+        given = _placed(call.given(), moved)
         over = {id(_root(array)) for array in call.arrays() if ends[id(_root(array))] == number} & moved.keys()
         # only what works element by element may fill an array that it still reads
         elementwise = isinstance(call.function, np.ufunc) and call.function.signature is None
@@ -138,187 +144,32 @@ def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Ca
         if id(out) in movable:
             pool = free.get((out.dtype, out.size))
             moved[id(out)] = pool.pop() if pool else np.empty(out.size, out.dtype)
-            yield Call(call.function, args, kwargs, moved[id(out)].reshape(out.shape))
+            yield call._replace(**given, out=moved[id(out)].reshape(out.shape))
         else:
-            yield Call(call.function, args, kwargs, out)
+            yield call._replace(**given)
         if not elementwise:
             _release(over, moved, free)
         if id(out) in moved and id(out) not in ends:
             _release({id(out)}, moved, free)
 
 
+def _placed(value: Any, moved: Mapping[int, Array]) -> Any:
+    """A call's argument with each array where it lies now."""
+    if isinstance(value, list | tuple):
+        return type(value)(_placed(item, moved) for item in value)
+    if isinstance(value, dict):
+        return {name: _placed(item, moved) for name, item in value.items()}
+    if not isinstance(value, np.ndarray) or id(_root(value)) not in moved:
+        return value
+    root = _root(value)
+    offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    return np.ndarray(value.shape, value.dtype, moved[id(root)], offset, value.strides)
+
+
 def _release(roots: Iterable[int], moved: dict[int, Array], free: dict[tuple[Any, int], list[Array]]) -> None:
     for root in roots:
         memory = moved[root]
         free.setdefault((memory.dtype, memory.size), []).append(memory)
-
-
-class Recorded:
-    """An array of the standard whose calls are recorded. It has a shape and a dtype, and no values to ask for."""
-
-    __slots__ = ("_tape", "array")
-    __array_ufunc__ = None
-    """Makes NumPy's own arrays leave an operation to this one."""
-
-    def __init__(self, array: Array, tape: Tape) -> None:
-        self.array, self._tape = array, tape
-
-    def __array_namespace__(self, api_version: str | None = None) -> Any:
-        return Namespace(np, self._tape)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.array.shape  # type: ignore[no-any-return]
-
-    @property
-    def ndim(self) -> int:
-        return self.array.ndim  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return self.array.size  # type: ignore[no-any-return]
-
-    @property
-    def dtype(self) -> Any:
-        return self.array.dtype
-
-    @property
-    def device(self) -> Any:
-        return self.array.device
-
-    @property
-    def T(self) -> Recorded:  # noqa: N802
-        return self._tape.call(np.transpose, self)  # type: ignore[no-any-return]
-
-    @property
-    def mT(self) -> Recorded:  # noqa: N802
-        return self._tape.call(np.matrix_transpose, self)  # type: ignore[no-any-return]
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._tape.call(operator.getitem, self, key)
-
-    def __pow__(self, other: Any) -> Any:
-        # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
-        quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if isinstance(other, int | float) else None
-        return self._tape.call(quick, self) if quick else self._tape.call(np.power, self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return self._tape.call(np.power, other, self)
-
-    def _unknown(self, *args: Any) -> NoReturn:
-        raise UnrecordableError("values are known only when the tape is played")
-
-    __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = __setitem__ = _unknown
-
-
-def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
-    def apply(self: Recorded, other: Any) -> Any:
-        left, right = (other, self) if swapped else (self, other)
-        return self._tape.call(function, left, right)
-
-    return apply
-
-
-_BINARY = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "truediv": np.divide,
-    "floordiv": np.floor_divide,
-    "mod": np.remainder,
-    "matmul": np.matmul,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "lshift": np.left_shift,
-    "rshift": np.right_shift,
-}
-_COMPARISONS = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
-_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
-
-for _name, _function in _BINARY.items():
-    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
-    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
-for _name, _function in _COMPARISONS.items():
-    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
-for _name, _function in _UNARY.items():
-    setattr(Recorded, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
-
-
-class Namespace:
-    """NumPy's namespace, or one inside it such as `linalg`, whose functions record what they do to watched arrays."""
-
-    def __init__(self, module: ModuleType, tape: Tape) -> None:
-        self._module, self._tape = module, tape
-        self.__name__ = f"{module.__name__} on tape"
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._module, name)
-        if isinstance(found, ModuleType):
-            return Namespace(found, self._tape)
-        if isinstance(found, type) or not callable(found):
-            return found
-        return partial(self._tape.call, found)
-
-    def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """A function of NumPy's arrays as one call of the tape."""
-        return self._tape.call(function, *args)
-
-
-_REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
-_FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
-"""Functions that fill a given array, as all of NumPy's ufuncs do."""
-
-
-def _filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Array) -> Callable[[], object]:
-    """The call, its result put into `out`."""
-    if function is np.matmul and all(isinstance(each, np.ndarray) and each.ndim == 2 for each in (*args, out)):
-        return partial(np.dot, *args, out)  # the same product, with half the way to it
-    if isinstance(function, np.ufunc):
-        operands = args if function.signature else [_operand(value, args, out) for value in args]
-        if kwargs or function in (np.maximum, np.minimum):  # these two warn of an array that isn't named
-            return partial(function, *operands, **kwargs, out=out)
-        return partial(function, *operands, out)
-    if function in _FILLING:
-        return partial(function, *args, **kwargs, out=out)
-    if function in _REDUCTIONS and len(args) == 1:
-        # what np.sum and its like come down to
-        return partial(_REDUCTIONS[function].reduce, *args, **{"axis": None, **kwargs}, out=out)
-    if function is np.where:
-        return partial(_choose, out, *args)
-    if function is np.astype:
-        return partial(np.copyto, out, args[0], casting="unsafe")
-    return partial(_copy, out, function, args, kwargs)
-
-
-def _operand(value: Any, args: Sequence[Any], out: Array) -> Any:
-    """The operand in the form that NumPy takes soonest: a number as an array, an array with the axes of the result."""
-    if isinstance(value, np.ndarray):
-        wide = value[(None,) * (out.ndim - value.ndim)]
-        return wide if wide.shape == out.shape else value
-    other = next((each for each in args if isinstance(each, np.ndarray)), None)
-    if isinstance(value, int | float) and other is not None and np.result_type(other, value) == other.dtype:
-        return np.asarray(value, dtype=other.dtype)
-    return value
-
-
-def _choose(out: Array, condition: Array, first: Any, second: Any) -> None:
-    np.copyto(out, second)
-    np.copyto(out, first, where=condition)
-
-
-def _copy(out: Array, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    out[...] = function(*args, **kwargs)
 
 
 def _flat(values: Any) -> Iterator[Any]:
@@ -340,7 +191,7 @@ def _identity(value: Any) -> Any:
 
 
 def _unwrapped(value: Any) -> Any:
-    if isinstance(value, Recorded):
+    if isinstance(value, Recorded | RecordedNumber):
         return value.array
     if isinstance(value, list | tuple):
         return type(value)(_unwrapped(item) for item in value)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from layerkit import Activation, Dense, Layer, LayerkitError, Loss, Model, registry
 from layerkit.data.batches import Rows
 from layerkit.engines import numpy as engine
-from layerkit.engines.tape import SMALL, Tape, UnrecordableError
+from layerkit.engines.recorded import UnrecordableError
+from layerkit.engines.tape import SMALL, Tape
 from layerkit.testing.defaults import default_part
 
 RNG = np.random.default_rng(5)

@@ -1,0 +1,188 @@
+"""What stands in for an array, and for a number, while a step is recorded."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from layerkit.ops import Array
+
+if TYPE_CHECKING:
+    from layerkit.engines.tape import Tape
+
+
+class UnrecordableError(Exception):
+    """A part looks at values, or does what a tape can't play again; the step is taken call by call instead."""
+
+
+class Recorded:
+    """An array of the standard whose calls are recorded. It has a shape and a dtype, and no values to ask for."""
+
+    __slots__ = ("_tape", "array")
+    __array_ufunc__ = None
+    """Makes NumPy's own arrays leave an operation to this one."""
+
+    def __init__(self, array: Array, tape: Tape) -> None:
+        self.array, self._tape = array, tape
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return Namespace(np, self._tape)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.array.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> Any:
+        return self.array.dtype
+
+    @property
+    def device(self) -> Any:
+        return self.array.device
+
+    @property
+    def T(self) -> Recorded:  # noqa: N802
+        return self._tape.call(np.transpose, self)  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Recorded:  # noqa: N802
+        return self._tape.call(np.matrix_transpose, self)  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._tape.call(operator.getitem, self, key)
+
+    def __pow__(self, other: Any) -> Any:
+        if isinstance(other, RecordedNumber):
+            return self._tape.call(np.power, self, other.as_array(self.dtype))
+        # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
+        quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if isinstance(other, int | float) else None
+        return self._tape.call(quick, self) if quick else self._tape.call(np.power, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._tape.call(np.power, other, self)
+
+    def _unknown(self, *args: Any) -> NoReturn:
+        raise UnrecordableError("values are known only when the tape is played")
+
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = __setitem__ = _unknown
+
+
+def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
+    def apply(self: Recorded, other: Any) -> Any:
+        if isinstance(other, RecordedNumber):
+            other = other.as_array(self.dtype)
+        left, right = (other, self) if swapped else (self, other)
+        return self._tape.call(function, left, right)
+
+    return apply
+
+
+_BINARY = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "matmul": np.matmul,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "lshift": np.left_shift,
+    "rshift": np.right_shift,
+}
+_COMPARISONS = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+}
+_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+
+for _name, _function in _BINARY.items():
+    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
+    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
+for _name, _function in _COMPARISONS.items():
+    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
+for _name, _function in _UNARY.items():
+    setattr(Recorded, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
+
+
+class RecordedNumber:
+    """A number that changes from step to step, as Python's own float: it takes the dtype of an array that it meets."""
+
+    __slots__ = ("_tape", "array")
+
+    def __init__(self, array: Array, tape: Tape) -> None:
+        self.array, self._tape = array, tape
+
+    def as_array(self, dtype: Any) -> Recorded:
+        """The number as an array without axes."""
+        return Recorded(self.array, self._tape) if dtype == self.array.dtype else self._cast(dtype)
+
+    def _cast(self, dtype: Any) -> Recorded:
+        return self._tape.call(np.astype, Recorded(self.array, self._tape), dtype)  # type: ignore[no-any-return]
+
+    def _unknown(self, *args: Any) -> NoReturn:
+        raise UnrecordableError("a number is known only when the tape is played")
+
+    __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = _unknown
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unknown
+
+
+def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, Any], Any]:
+    def apply(self: RecordedNumber, other: Any) -> Any:
+        if isinstance(other, RecordedNumber):
+            other = other.array
+        elif not isinstance(other, int | float):
+            return NotImplemented
+        left, right = (other, self.array) if swapped else (self.array, other)
+        watched = [Recorded(each, self._tape) if isinstance(each, np.ndarray) else each for each in (left, right)]
+        return RecordedNumber(self._tape.call(function, *watched).array, self._tape)
+
+    return apply
+
+
+for _name in ("add", "sub", "mul", "truediv"):
+    setattr(RecordedNumber, f"__{_name}__", _number_operator(_BINARY[_name], swapped=False))
+    setattr(RecordedNumber, f"__r{_name}__", _number_operator(_BINARY[_name], swapped=True))
+for _swapped, _name in ((False, "__pow__"), (True, "__rpow__")):
+    setattr(RecordedNumber, _name, _number_operator(np.power, _swapped))
+
+
+class Namespace:
+    """NumPy's namespace, or one inside it such as `linalg`, whose functions record what they do to watched arrays."""
+
+    def __init__(self, module: ModuleType, tape: Tape) -> None:
+        self._module, self._tape = module, tape
+        self.__name__ = f"{module.__name__} on tape"
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._module, name)
+        if isinstance(found, ModuleType):
+            return Namespace(found, self._tape)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return partial(self._tape.call, found)
+
+    def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        """A function of NumPy's arrays as one call of the tape."""
+        return self._tape.call(function, *args)
