@@ -139,7 +139,7 @@ def table(result: Comparison, workload: Workload, dtype: str) -> str:
     lines.append(" " * 51 + "".join(f"{'÷ ' + base:>19}" for base in result.bases))
     for name, own in result.seconds.items():
         spread = f"({_time(min(own))} to {_time(max(own))})"
-        ratios = "".join(f"{median(result.ratios(name, base)):18.2f}×" for base in result.bases)
+        ratios = "".join(f"{median(result.ratios(name, base)):18.3g}×" for base in result.bases)
         lines.append(f"  {name:15} {_time(median(own)):>9} {spread:23}{ratios}")
     lines += [f"  {name:15} left out: {why}" for name, why in result.left_out.items()]
     return "\n".join(lines)
