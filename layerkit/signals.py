@@ -13,6 +13,14 @@ ECHO = 0.25
 """Seconds in which a signal that comes again is the same request: timeout(1) sends each of its signals twice."""
 
 
+class Interrupted(BaseException):
+    """A signal came while there was nothing to save. No SystemExit: a plugin that raises that is merely broken."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
 def leave_at_once() -> None:
     """From now on each of these ends the process with 128 + its number, and no traceback."""
     for number in _heeded():
@@ -22,7 +30,7 @@ def leave_at_once() -> None:
 class StopRequest:
     """Notes the first signal for a run to ask after; the second one ends the process, even amid a long computation.
 
-    Until `defer` is called there is nothing to save, and the first signal raises SystemExit.
+    Until `defer` is called there is nothing to save, and the first signal raises Interrupted.
     """
 
     def __init__(self) -> None:
@@ -63,7 +71,7 @@ class StopRequest:
         self.number = self.number or number
         if not self._deferred:
             self._deferred = True  # what it interrupts is cleaned up in peace
-            raise SystemExit(128 + number)
+            raise Interrupted(number)
 
     def _watch(self) -> None:
         first = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import layerkit
 from layerkit import storage
@@ -57,3 +58,12 @@ def check_same(first: Path, second: Path) -> None:
         for name, array in mine.items():
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
     assert first.read_bytes() == second.read_bytes()
+
+
+def wait_for(process: subprocess.Popen[str], event: str) -> None:
+    """Read what a run says up to this event."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if f'"{event}"' in line:
+            return
+    pytest.fail(process.communicate()[1])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import Start, events, size, step_of
+from campaigns import Start, events, size, step_of, wait_for
 
 from layerkit import locking
 from layerkit.errors import Notice, SaveError
@@ -64,6 +64,7 @@ def test_of_two_trainers_started_together_one_wins_and_the_other_names_it(iris: 
             "wait for it, or stop it"
         ]
         assert winner.poll() is None
+        wait_for(winner, "saved")
         winner.terminate()
         out, _ = winner.communicate()
         assert winner.returncode == 143
