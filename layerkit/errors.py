@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """One thing that is wrong. `where` is a file:line:column, a row and column, or a field (`layers[0].units`)."""
 
     where: str
@@ -49,7 +47,7 @@ class SavedFileError(LayerkitError):
 
 
 class SaveError(LayerkitError):
-    """Something couldn't be written; whatever stood there before is untouched."""
+    """Something couldn't be written, or not be made sure of; the message says what stands there."""
 
     exit_code = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -47,7 +47,9 @@ class History:
     def arrays(self) -> dict[str, Array]:
         """Each figure as an array over the epochs; NaN where an epoch has no such figure."""
         names = dict.fromkeys(name for record in self.records for name in record)
-        return {name: np.array([record.get(name, np.nan) for record in self.records]) for name in names}
+        return {
+            name: np.array([record.get(name, np.nan) for record in self.records], dtype=np.float64) for name in names
+        }
 
     def state(self) -> dict[str, Array]:
         """What else a run needs to go on."""
@@ -67,8 +69,7 @@ class History:
         return History(records, float(loss_sum), int(loss_count), int(best_epoch), best)
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(NamedTuple):
     """When a run ends early: once `figure` has not got better for `epochs` epochs."""
 
     figure: str

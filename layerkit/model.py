@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
     from layerkit.explain import Explanation
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(NamedTuple):
     """What a run did. The losses are over (at most the first 8,192 of) the training rows, before and after."""
 
     steps: int
@@ -254,7 +252,7 @@ class Model:
     def _take_best(self) -> int:
         """Go back to the parameters of the best epoch that early stopping saw; its number."""
         if self._history.best:
-            self._state = replace(self._current(), parameters=self._history.best)
+            self._state = self._current()._replace(parameters=self._history.best)
         return self._history.best_epoch
 
     def _patience(self, validates: bool, since: int) -> Patience | None:

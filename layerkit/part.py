@@ -1,7 +1,6 @@
 """Part: what every kind of part shares. A document names it, and one class is imported."""
 
-from __future__ import annotations
-
+# no `from __future__ import annotations`: pydantic would parse the text of each ClassVar again for every part
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -12,7 +11,7 @@ from layerkit import registry
 from layerkit.declared import Declared, refuse
 from layerkit.errors import PartError
 
-KINDS: dict[str, type[Part]] = {}
+KINDS: dict[str, type["Part"]] = {}
 """The abstract class of each kind; each enters itself."""
 
 
@@ -50,7 +49,7 @@ class Part(Declared):
         return {"x-layerkit-kind": cls.kind} if "kind" in cls.__dict__ else handler(schema)
 
     @classmethod
-    def _look_up(cls, value: Any, info: ValidationInfo) -> Part:
+    def _look_up(cls, value: Any, info: ValidationInfo) -> "Part":
         """The part that a document's value means: one name is looked up, one class is imported."""
         if isinstance(value, cls):
             return value

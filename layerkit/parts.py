@@ -22,8 +22,7 @@ Params: TypeAlias = Mapping[str, Array]
 Dtype: TypeAlias = Literal["float32", "float64"]
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(NamedTuple):
     """An array that a layer asks for: declared here, allocated by the network once all sizes are counted.
 
     A parameter that isn't `trainable` gets no gradient; the layer changes it through `context.update`.
@@ -37,7 +36,7 @@ class Parameter:
 class Layer(Part):
     """A function with parameters. Shapes are without the batch axis, which is the first axis of every array."""
 
-    kind: ClassVar[str] = "layer"
+    kind = "layer"
     kinds: ClassVar[tuple[str, ...]] = ("layer", "activation")
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -64,8 +63,8 @@ class Layer(Part):
 class Activation(Layer):
     """y = f(x): no parameters, the same shape. Write `__call__` and `derivative`; nothing else is needed."""
 
-    kind: ClassVar[str] = "activation"
-    kinds: ClassVar[tuple[str, ...]] = ("activation",)
+    kind = "activation"
+    kinds = ("activation",)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -97,8 +96,8 @@ class Loss(Part):
     `linked_gradient`, which work from the pre-activation and neither overflow nor divide by zero.
     """
 
-    kind: ClassVar[str] = "loss"
-    kinds: ClassVar[tuple[str, ...]] = ("loss",)
+    kind = "loss"
+    kinds = ("loss",)
     link: ClassVar[type[Activation] | None] = None
     labels: ClassVar[bool] = False
     """True where the last axis of t is one of several classes, so that data may give its index instead."""
@@ -123,8 +122,8 @@ class Loss(Part):
 class Optimizer(Part):
     """One elementwise update. An engine may run it on one flat vector, in blocks, or sharded."""
 
-    kind: ClassVar[str] = "optimizer"
-    kinds: ClassVar[tuple[str, ...]] = ("optimizer",)
+    kind = "optimizer"
+    kinds = ("optimizer",)
 
     @property
     @abstractmethod
@@ -155,8 +154,8 @@ class Pace(NamedTuple):
 class Schedule(Part):
     """What the optimizer's learning_rate is multiplied by, step by step. It computes with Python's own floats."""
 
-    kind: ClassVar[str] = "schedule"
-    kinds: ClassVar[tuple[str, ...]] = ("schedule",)
+    kind = "schedule"
+    kinds = ("schedule",)
 
     @abstractmethod
     def __call__(self, pace: Pace) -> float:
@@ -166,8 +165,8 @@ class Schedule(Part):
 class Initializer(Part):
     """The first values of a parameter. A literal number or array in a document is the initializer `values`."""
 
-    kind: ClassVar[str] = "initializer"
-    kinds: ClassVar[tuple[str, ...]] = ("initializer",)
+    kind = "initializer"
+    kinds = ("initializer",)
     literal_field: ClassVar[tuple[str, str] | None] = ("values", "values")
 
     def check(self, shape: Shape) -> None:
@@ -181,8 +180,8 @@ class Initializer(Part):
 class Metric(Part):
     """A figure for people, from sums that add up over batches of any size."""
 
-    kind: ClassVar[str] = "metric"
-    kinds: ClassVar[tuple[str, ...]] = ("metric",)
+    kind = "metric"
+    kinds = ("metric",)
     falls: ClassVar[bool] = False
     """True where a lower figure is the better one."""
 
@@ -198,8 +197,8 @@ class Metric(Part):
 class Column(Part):
     """A column of a table, to and from numbers. What is fitted stands in its own fields, and so in the saved file."""
 
-    kind: ClassVar[str] = "column"
-    kinds: ClassVar[tuple[str, ...]] = ("column",)
+    kind = "column"
+    kinds = ("column",)
     default_type: ClassVar[str | None] = "number"
     classes: ClassVar[bool] = False
     """True where the values are classes, whose shares a split keeps."""
@@ -263,8 +262,8 @@ class Table:
 class Reader(Part):
     """A data file to tables. Its name is the suffix of the files that it reads."""
 
-    kind: ClassVar[str] = "reader"
-    kinds: ClassVar[tuple[str, ...]] = ("reader",)
+    kind = "reader"
+    kinds = ("reader",)
 
     @abstractmethod
     def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Table]:
@@ -274,8 +273,8 @@ class Reader(Part):
 class Engine(Part):
     """Where the passes run."""
 
-    kind: ClassVar[str] = "engine"
-    kinds: ClassVar[tuple[str, ...]] = ("engine",)
+    kind = "engine"
+    kinds = ("engine",)
 
     @abstractmethod
     def session(self, network: Any, recipe: Any, state: Any) -> Any:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 
 from layerkit.errors import Notice, PartError, did_you_mean
 
@@ -140,8 +140,11 @@ def name_of(cls: type) -> str:
 
 
 @cache
-def _origin_of(distribution: object) -> tuple[str, str]:
-    return distribution.name, distribution.version  # type: ignore[attr-defined]
+def _origin_of(distribution: Distribution) -> tuple[str, str]:
+    # importlib.metadata would parse all of it, README and all, as an e-mail
+    head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
+    fields = dict(re.findall(r"^(Name|Version): *(.*?) *$", head, re.MULTILINE))
+    return fields.get("Name", "unknown"), fields.get("Version", "unknown")
 
 
 def _origin(entry: EntryPoint) -> tuple[str, str]:

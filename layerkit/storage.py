@@ -10,9 +10,9 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,24 +30,23 @@ _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """What a saved file holds. Arrays are by full name; slots by slot, then parameter."""
 
     document: Document
     parameters: Mapping[str, Array]
-    slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
-    history: Mapping[str, Array] = field(default_factory=dict)
-    state: Mapping[str, Array] = field(default_factory=dict)
+    slots: Mapping[str, Mapping[str, Array]] = MappingProxyType({})
+    history: Mapping[str, Array] = MappingProxyType({})
+    state: Mapping[str, Array] = MappingProxyType({})
     """What else a run needs to go on: small arrays by name."""
     step: int = 0
     epoch: int = 0
-    parts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """For each kind and name, such as `activation swish`, the distribution and version that it came from."""
 
 
 def save(path: Path, saved: Saved) -> None:
-    """Replace the file at `path` in one step. Raises SaveError; what stood there is untouched then."""
+    """Replace the file at `path` in one step. Raises SaveError, which says whether the old file stands there."""
     replace(path, to_bytes(saved))
 
 
@@ -103,13 +102,13 @@ def to_bytes(saved: Saved) -> bytes:
         "document": _document_text(saved.document),
         "step": str(saved.step),
         "epoch": str(saved.epoch),
-        "parts": json.dumps(saved.parts),
+        "parts": json.dumps(dict(saved.parts)),
         "sha256": _BLANK,
     }
     header: dict[str, Any] = {"__metadata__": metadata}
     blocks: list[bytes] = []
     offset = 0
-    for name, array in tensors.items():
+    for name, array in sorted(tensors.items()):
         # safetensors wants the elements in C order and the bytes in little-endian order
         block = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
         place = [offset, offset + len(block)]

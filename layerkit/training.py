@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -23,8 +22,7 @@ MOST_STEPS_PER_CALL = 4096
 ROWS_PER_PASS = 8192
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(NamedTuple):
     """Where a run stands, as it is reported after every few steps and at the end of each epoch."""
 
     step: int
@@ -40,8 +38,7 @@ class Progress:
 Report: TypeAlias = Callable[[Progress], None]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What a run is to do. `goal` is the number of the last step; `seed` decides the order of the rows."""
 
     rows: Source

@@ -204,3 +204,11 @@ def test_the_plugins_verb_lists_without_importing_numpy_or_pydantic() -> None:
 def test_a_class_must_be_final_to_be_loaded() -> None:
     part = next(part for part in registry.installed() if part.name == "relu" and part.distribution == "layerkit")
     assert registry.load(part, Activation) is ReLU
+
+
+def test_a_readme_is_not_taken_for_the_metadata_before_it(install: Callable[..., None], tmp_path: Path) -> None:
+    install("half-life", "half")
+    metadata = tmp_path / "site" / "half_life-1.0.dist-info" / "METADATA"
+    metadata.write_text("Metadata-Version: 2.1\nName: half-life\nVersion: 1.0\n\nName: other\nVersion: 9\n")
+    (half,) = (part for part in registry.installed() if part.name == "half")
+    assert (half.distribution, half.version) == ("half-life", "1.0")

@@ -67,9 +67,13 @@ def layerkit() -> None:
 
 def main() -> None:
     """Run the command line: results on stdout, notices and errors on stderr; 0 done, 1 the run failed, 2 usage."""
-    # importing makes many objects and hardly any garbage: looking for it every 700 objects costs a tenth of the start
-    gc.set_threshold(50_000)
-    sys.exit(_run())
+    # importing makes 50,000 objects and hardly any garbage: looking for it costs a tenth of the start
+    gc.set_threshold(200_000)
+    # a document runs the parts that it names, and not what hooks into pydantic; nor are packages searched for that
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    code = _run()
+    gc.freeze()  # or the interpreter looks through all of them once more, only to leave
+    sys.exit(code)
 
 
 def _run() -> int:
@@ -86,8 +90,9 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        # whoever read our output has left: say nothing, and let no later flush complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from layerkit.cli.common import silence_lost_outputs
+
+        silence_lost_outputs()
         return 1
     except Exception as error:
         if debug:

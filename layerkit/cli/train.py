@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,11 +19,15 @@ from layerkit.cli.common import (
     number,
     plural,
     print_json,
+    silence_lost_outputs,
 )
 from layerkit.cli.progress import reporting
+from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
+
+What = TypeVar("What")
 
 
 @click.command("train")
@@ -73,7 +76,8 @@ def command(
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
-    with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
+    audience = _Audience()
+    with StopRequest() as signals, nullcontext() if dry_run else only_trainer(path):
         opened = open_model(model, fields, output, restart)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)
@@ -84,15 +88,21 @@ def command(
         def save() -> None:
             opened.save()
             if form == "json" and not quiet:
-                print_json({"event": "saved", "step": opened.step, "saved": str(path)})
+                audience.tell(print_json, {"event": "saved", "step": opened.step, "saved": str(path)})
 
+        def stop() -> bool:
+            return signals.received() or audience.left
+
+        signals.defer()
         with reporting(form, quiet, opened.step, plan.goal) as report:
-            trained = opened.run(plan, report=report, stop=signals.received, save=save)
+            trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
         if trained.steps:
             opened.save()
     if not quiet:
-        _say_trained(model, opened, trained, form)
-    return 128 + signals.number if trained.stopped else 0
+        audience.tell(partial(_say_trained, model, opened, form=form), trained)
+    if not trained.stopped:
+        return 0
+    return 128 + signals.number if signals.number else 1
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
@@ -109,27 +119,19 @@ def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
     return fields
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM ask the run to stop after its step; a second one leaves at once."""
+class _Audience:
+    """Whoever reads what a run says. Once it has left, or closed the terminal, the run is to stop and be saved."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.left = False
 
-    def __enter__(self) -> _Signals:
-        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            os._exit(128 + number)
-        self.number = number
-
-    def received(self) -> bool:
-        return self.number > 0
+    def tell(self, say: Callable[[What], None], what: What) -> None:
+        """Say it, if anyone listens."""
+        try:
+            say(what)
+        except OSError:
+            self.left = True
+            silence_lost_outputs()
 
 
 def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:

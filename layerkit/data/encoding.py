@@ -10,7 +10,6 @@ import numpy as np
 from pydantic_core import PydanticCustomError
 
 from layerkit import registry
-from layerkit.builtin.columns import Number
 from layerkit.data.tables import WEIGHTS, cell_fault, column, joined, missing_column, table_of_arrays, table_of_objects
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault
@@ -122,6 +121,8 @@ def sample_weights(document: Document, table: Table) -> Array | None:
     name = WEIGHTS if WEIGHTS in table.columns else document.training.sample_weights
     if name is None:
         return None
+    from layerkit.builtin.columns import Number  # few documents weigh their rows
+
     weights = _encoded(table, [Number(column=name, scale="none")])[:, 0]
     if np.any(weights < 0.0):
         first = int(np.argmax(weights < 0.0))

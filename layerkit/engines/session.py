@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
 
 from layerkit.data.batches import Rows
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Where a run stands: arrays by full name, slots by slot and then parameter, and the steps taken."""
 
     parameters: Mapping[str, Array]
-    slots: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
+    slots: Mapping[str, Mapping[str, Array]] = MappingProxyType({})
     step: int = 0
 
 
@@ -24,8 +24,7 @@ def _always(step: int) -> float:
     return 1.0
 
 
-@dataclass(frozen=True)
-class Recipe:
+class Recipe(NamedTuple):
     """How a step is taken. Without an optimizer, none is."""
 
     optimizer: Optimizer | None = None

@@ -1,0 +1,91 @@
+"""What makes the command line start fast, without timing it: what is imported, and what is not done at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ACTIVITY = Path(__file__).parents[2] / "models" / "activity.json"
+RUN = """
+import gc, json, sys
+from layerkit.cli import main
+collections = lambda: sum(each["collections"] for each in gc.get_stats())
+before = collections()
+try:
+    main()
+except SystemExit as left:
+    code = left.code
+print(json.dumps({"code": code, "collections": collections() - before, "frozen": gc.get_freeze_count(),
+                  "modules": list(sys.modules)}), file=sys.stderr)
+"""
+
+
+def ran(*arguments: object, **environment: str) -> dict[str, Any]:
+    """A verb in a process of its own, and how it went."""
+    clean = {name: value for name, value in os.environ.items() if name != "PYDANTIC_DISABLE_PLUGINS"}
+    command = [sys.executable, "-c", RUN, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=clean | environment)
+    found: dict[str, Any] = json.loads(done.stderr)
+    assert found["code"] == 0
+    return found
+
+
+@pytest.fixture
+def activity(tmp_path: Path) -> Path:
+    return Path(shutil.copy(ACTIVITY, tmp_path))
+
+
+def test_help_imports_nothing_that_a_verb_needs() -> None:
+    modules = ran("--help")["modules"]
+    heavy = {
+        "numpy",
+        "pydantic",
+        "pydantic_core",
+        "safetensors",
+        "importlib.metadata",
+        "layerkit.registry",
+        "dataclasses",
+    }
+    assert not heavy.intersection(modules)
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "evaluate", "explain"])
+def test_a_verb_imports_only_the_parts_that_the_document_names(verb: str, activity: Path) -> None:
+    modules = ran(verb, activity)["modules"]
+    parts = {"dense", "relu", "sigmoid", "softmax", "losses", "initializers", "optimizers"}
+    own = {name.removeprefix("layerkit.builtin.") for name in modules if name.startswith("layerkit.builtin.")}
+    assert own <= parts  # softmax and sigmoid are the links of losses
+    assert not [name for name in modules if name.startswith(("layerkit_", "layerkit.testing", "layerkit.data.csv"))]
+
+
+def test_a_first_run_imports_nothing_that_it_does_not_use(activity: Path) -> None:
+    unused = {"safetensors", "difflib", "concurrent.futures", "multiprocessing", "jax", "pyarrow", "matplotlib"}
+    assert not unused.intersection(ran("train", activity)["modules"])
+
+
+def test_a_run_looks_for_no_garbage_while_it_starts_nor_when_it_leaves(activity: Path) -> None:
+    found = ran("train", activity)
+    assert found["collections"] == 0
+    assert found["frozen"] > 10_000
+
+
+def test_what_hooks_into_pydantic_is_not_run(activity: Path, tmp_path: Path) -> None:
+    info = tmp_path / "site" / "hook-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hook\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pydantic]\nhook = hook_of_pydantic:plugin\n")
+    (tmp_path / "site" / "hook_of_pydantic.py").write_text(
+        "class plugin: new_schema_validator = lambda *a: (None,) * 3\n"
+    )
+    site = str(tmp_path / "site")
+    assert "hook_of_pydantic" not in ran("train", activity, PYTHONPATH=site)["modules"]
+    # and it would be, by whoever wants it
+    wanted = ran("train", activity, "--restart", PYTHONPATH=site, PYDANTIC_DISABLE_PLUGINS="none")["modules"]
+    assert "hook_of_pydantic" in wanted
