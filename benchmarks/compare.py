@@ -6,8 +6,8 @@ that computes others ends the run. What isn't installed, or can't do a workload,
 
 A step's time is the median over calls of many steps, on batches that are in memory; the losses are read once a call.
 For `cold` and `table` it is the time of a whole process, from its start to its end: rows are read, shuffled and
-trained on, and the model is saved. There everybody begins with parameters of their own, so that the losses of the last
-epoch need only agree to a quarter.
+trained on, and the model is saved. There everybody shuffles in an order of their own, so that the losses of
+the last epoch need only agree to a tenth.
 
 A ratio is a time over layerkit's in the same round: above 1, layerkit is ahead. It is the median over the rounds.
 
@@ -36,8 +36,8 @@ from task import CannotRunError
 from workloads import OPTIMIZERS, WORKLOADS, Workload, task_of
 
 MEASURE = Path(__file__).with_name("measure.py")
-WHOLE_TOLERANCE = 0.25
-"""How far the last epoch's losses of whole programs may lie apart: first parameters and shuffling are their own."""
+WHOLE_TOLERANCE = 0.1
+"""How far the last epoch's losses of whole programs may lie apart: each has its own order of rows."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PACKAGES = ("layerkit", "numpy", "torch", "jax", "keras", "scikit-learn", "pyarrow")
 

@@ -58,15 +58,14 @@ def task_of(workload: Workload, problem: Problem, folder: Path) -> Task:
 
     Raises CannotRunError where what makes the table isn't installed.
     """
-    if workload.source is not None:
-        table = _table_file(workload, folder)
-        document = document_of(problem, table)
-        (folder / "model.json").write_text(json.dumps(document), encoding="utf-8")
-        return Task(problem, table=table)
     parameters = Model(**document_of(problem)).parameters
     layers = range(len(problem.sizes) - 1)
     pairs = [(parameters[f"layers.{i}.kernel"], parameters[f"layers.{i}.bias"]) for i in layers]
-    return Task(problem, pairs, _batches(problem))
+    if workload.source is None:
+        return Task(problem, pairs, _batches(problem))
+    table = _table_file(workload, folder)
+    (folder / "model.json").write_text(json.dumps(document_of(problem, table)), encoding="utf-8")
+    return Task(problem, pairs, table=table)
 
 
 def document_of(problem: Problem, table: TableFile | None = None, engine: str = "numpy") -> dict[str, Any]:

@@ -85,7 +85,7 @@ def _trainer(problem: Problem) -> tuple[Callable[[Sequence[Pair]], Any], Callabl
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import first_parameters, print_epoch, read
+    from contenders.reading import print_epoch, read
 
     assert task.table is not None
     problem, table = task.problem, task.table
@@ -93,7 +93,7 @@ def whole(task: Task) -> None:
     if problem.output == "softmax":
         t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
     start, train = _trainer(problem)
-    state = start(first_parameters(problem))
+    state = start(task.parameters)
     random = np.random.default_rng(0)
     even = len(x) - len(x) % problem.batch
     for _ in range(table.epochs):

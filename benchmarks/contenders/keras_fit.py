@@ -32,14 +32,14 @@ def prepare(task: Task) -> Steps:
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import first_parameters, print_epoch, read
+    from contenders.reading import print_epoch, read
 
     assert task.table is not None
     problem, table = task.problem, task.table
     x, t = read(task)
     if problem.output == "softmax":
         t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
-    model = _model(problem, first_parameters(problem))
+    model = _model(problem, task.parameters)
     losses = model.fit(x, t, batch_size=problem.batch, epochs=table.epochs, verbose=0).history["loss"]
     for loss in losses:
         print_epoch(loss)

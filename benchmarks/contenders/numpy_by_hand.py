@@ -172,14 +172,14 @@ def _descend(spare: Any, rates: tuple[float, float], w: Any, g: Any, m: Any = No
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import first_parameters, print_epoch, read
+    from contenders.reading import print_epoch, read
 
     assert task.table is not None
     problem, table = task.problem, task.table
     x, t = read(task)
     if problem.output == "softmax":
         t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
-    step, layers = step_function(problem, first_parameters(problem))
+    step, layers = step_function(problem, task.parameters)
     random = np.random.default_rng(0)
     for _ in range(table.epochs):
         order, total = random.permutation(len(x)), 0.0

@@ -6,13 +6,12 @@ A small CSV is read by numpy.loadtxt, whose import everybody has paid for alread
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from task import CannotRunError, Pair, Problem, Task
+from task import CannotRunError, Pair, Task
 
 SMALL = 4 * 2**20
 
@@ -39,17 +38,6 @@ def _cells(path: Path, dtype: str) -> Any:
         raise CannotRunError("pyarrow reads the table, and is not installed") from None
     table = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
     return np.stack([column.to_numpy().astype(dtype) for column in table.columns], axis=1)
-
-
-def first_parameters(problem: Problem) -> list[Pair]:
-    """Kernels by Glorot's uniform rule, biases of zero."""
-    random = np.random.default_rng(0)
-    pairs = []
-    for inputs, units in pairwise(problem.sizes):
-        limit = (6.0 / (inputs + units)) ** 0.5
-        kernel = random.uniform(-limit, limit, (inputs, units)).astype(problem.dtype)
-        pairs.append((kernel, np.zeros(units, problem.dtype)))
-    return pairs
 
 
 def print_epoch(loss: Any) -> None:

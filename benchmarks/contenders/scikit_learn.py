@@ -7,23 +7,16 @@ softmax or a sigmoid, and MLPRegressor half the squared error of a linear output
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from task import BETA1, BETA2, EPSILON, CannotRunError, Pair, Problem, Steps, Task
+from task import BETA1, BETA2, EPSILON, CannotRunError, Pair, Steps, Task
 
 
 def prepare(task: Task) -> Steps:
-    problem = task.problem
-    estimator = _estimator(problem, shuffle=False)
-    classes = {} if problem.output == "linear" else {"classes": np.arange(max(problem.sizes[-1], 2))}
-    x, t = _long(task, 1)
-    estimator.partial_fit(x, t, **classes)  # which makes the arrays that the first parameters go to
-    del estimator._optimizer
-    _set_parameters(estimator, task.parameters)
+    estimator = _estimator(task, *_long(task, 1)).set_params(shuffle=False)
     long: dict[int, Pair] = {}
 
     def steps(count: int) -> float:
@@ -40,10 +33,10 @@ def whole(task: Task) -> None:
 
     assert task.table is not None
     x, t = read(task)
-    epochs = task.table.epochs
-    estimator = _estimator(task.problem, shuffle=True).set_params(max_iter=epochs, n_iter_no_change=epochs)
-    estimator.fit(x, t.ravel())
-    for loss in estimator.loss_curve_:
+    t, epochs, first = t.ravel(), task.table.epochs, task.problem.batch
+    estimator = _estimator(task, x[:first], t[:first])
+    estimator.set_params(max_iter=epochs, n_iter_no_change=epochs, warm_start=True).fit(x, t)
+    for loss in estimator.loss_curve_[-epochs:]:
         print_epoch(loss)
     with Path(task.table.path).with_name("sklearn.pickle").open("wb") as file:
         pickle.dump(estimator, file)
@@ -55,9 +48,11 @@ def _long(task: Task, count: int) -> Pair:
     return x, t.argmax(axis=1) if task.problem.output == "softmax" else t.ravel()
 
 
-def _estimator(problem: Problem, shuffle: bool) -> Any:
+def _estimator(task: Task, x: Any, t: Any) -> Any:
+    """The estimator with the task's first parameters. A batch is needed to make the arrays that they go to."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
+    problem = task.problem
     kinds = {
         ("softmax", "cross_entropy"): MLPClassifier,
         ("sigmoid", "binary_cross_entropy"): MLPClassifier,
@@ -65,7 +60,7 @@ def _estimator(problem: Problem, shuffle: bool) -> Any:
     }
     if (problem.output, problem.loss) not in kinds:
         raise CannotRunError(f"it has no {problem.loss} after a {problem.output}")
-    return kinds[problem.output, problem.loss](
+    estimator = kinds[problem.output, problem.loss](
         hidden_layer_sizes=problem.sizes[1:-1],
         alpha=0.0,
         solver=problem.optimizer,
@@ -76,11 +71,11 @@ def _estimator(problem: Problem, shuffle: bool) -> Any:
         beta_1=BETA1,
         beta_2=BETA2,
         epsilon=EPSILON,
-        shuffle=shuffle,
         random_state=0,
     )
-
-
-def _set_parameters(estimator: Any, parameters: Sequence[Pair]) -> None:
-    for own, bias, (kernel, first_bias) in zip(estimator.coefs_, estimator.intercepts_, parameters):
+    classes = {} if problem.output == "linear" else {"classes": np.arange(max(problem.sizes[-1], 2))}
+    estimator.partial_fit(x, t, **classes)
+    del estimator._optimizer
+    for own, bias, (kernel, first_bias) in zip(estimator.coefs_, estimator.intercepts_, task.parameters):
         own[...], bias[...] = kernel, first_bias
+    return estimator

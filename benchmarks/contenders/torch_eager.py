@@ -52,12 +52,12 @@ def train_table(task: Task, make: Callable[..., tuple[Step, Any]]) -> None:
     """The program of a user: read, train, save."""
     import torch
 
-    from contenders.reading import first_parameters, print_epoch, read
+    from contenders.reading import print_epoch, read
 
     assert task.table is not None
     problem, table = task.problem, task.table
     x, t = (torch.from_numpy(each) for each in read(task))
-    step, network = make(problem, first_parameters(problem))
+    step, network = make(problem, task.parameters)
     for _ in range(table.epochs):
         total = torch.zeros(())
         for rows in torch.randperm(len(x)).split(problem.batch):
