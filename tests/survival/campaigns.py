@@ -32,8 +32,8 @@ def change(document: Path, training: dict[str, Any], **fields: Any) -> None:
 
 
 def events(out: str) -> list[dict[str, Any]]:
-    """What a run said, without a line that it was killed amid."""
-    return [json.loads(line) for line in out.splitlines() if line.endswith("}")]
+    """What a run said, without a line that it was killed amid, or whose beginning was read before."""
+    return [json.loads(line) for line in out.splitlines() if line.startswith('{"event"') and line.endswith("}")]
 
 
 def last_saved(out: str) -> int:
