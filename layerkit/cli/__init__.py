@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from layerkit.signals import Interrupted
+
 VERBS = {
     "train": "Train a model until its document's goal, and save it.",
     "predict": "The model's output for each row of data.",
@@ -89,9 +91,12 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
+    except Interrupted as stopped:
+        return stopped.exit_code
     except BrokenPipeError:
-        # whoever read our output has left: say nothing, and let no later flush complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from layerkit.cli.common import silence_lost_outputs
+
+        silence_lost_outputs()
         return 1
     except Exception as error:
         if debug:

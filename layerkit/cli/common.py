@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from math import isfinite
@@ -73,6 +75,15 @@ def notices_on_stderr() -> None:
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def silence_lost_outputs() -> None:
+    """Let what goes to a reader that has left, or to a terminal that was closed, go nowhere from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _finite(value: Any) -> Any:

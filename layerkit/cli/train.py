@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from signal import SIGTERM
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -22,11 +22,15 @@ from layerkit.cli.common import (
     number,
     plural,
     print_json,
+    silence_lost_outputs,
 )
 from layerkit.cli.progress import reporting
+from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
+
+What = TypeVar("What")
 
 
 @click.command("train")
@@ -93,7 +97,8 @@ def command(
     processes = join(coordinator, num_processes, process_id) if together else Processes()
     quiet = quiet or not processes.first
     lock = nullcontext() if dry_run or not processes.first else only_trainer(path)
-    with leaving_at_once() if together else nullcontext(), lock, _Signals() as signals:
+    audience = _Audience()
+    with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock:
         opened = open_model(model, fields, output, restart)
         opened.engine = engine_named(engine)
         rows = None if data is None else read_file(data, opened.document)
@@ -110,18 +115,23 @@ def command(
                 return
             opened.save()
             if form == "json" and not quiet:
-                print_json({"event": "saved", "step": opened.step, "saved": str(path)})
+                audience.tell(print_json, {"event": "saved", "step": opened.step, "saved": str(path)})
 
         def stop() -> bool:
-            return processes.anyone(signals.received())
+            return processes.anyone(signals.received() or audience.left)
 
+        signals.defer()
         with reporting(form, quiet, opened.step, plan.goal) as report:
-            trained = opened.run(plan, report=report, stop=stop, save=save)
+            trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
         if trained.steps and processes.first:
             opened.save()
     if not quiet:
-        _say_trained(model, opened, trained, form)
-    return 128 + (signals.number or signal.SIGTERM) if trained.stopped else 0
+        audience.tell(partial(_say_trained, model, opened, form=form), trained)
+    if not trained.stopped:
+        return 0
+    if signals.number:
+        return 128 + signals.number
+    return 1 if processes.first and audience.left else 128 + SIGTERM
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
@@ -138,27 +148,19 @@ def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
     return fields
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM ask the run to stop after its step; a second one leaves at once."""
+class _Audience:
+    """Whoever reads what a run says. Once it has left, or closed the terminal, the run is to stop and be saved."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.left = False
 
-    def __enter__(self) -> _Signals:
-        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            os._exit(128 + number)
-        self.number = number
-
-    def received(self) -> bool:
-        return self.number > 0
+    def tell(self, say: Callable[[What], None], what: What) -> None:
+        """Say it, if anyone listens."""
+        try:
+            say(what)
+        except OSError:
+            self.left = True
+            silence_lost_outputs()
 
 
 def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:
