@@ -77,7 +77,8 @@ def command(
     path = saved_path(model, output)
     check_writable(path)
     audience = _Audience()
-    with StopRequest() as signals, nullcontext() if dry_run else only_trainer(path):
+    with StopRequest() as signals, nullcontext() if dry_run else only_trainer(path) as unlock:
+        signals.before_leaving = unlock
         opened = open_model(model, fields, output, restart)
         rows = None if data is None else read_file(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)

@@ -39,9 +39,12 @@ def wait_for(process: subprocess.Popen[str], event: str) -> None:
 
 def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
     """The exit code and what was still said, which is no error."""
-    out, error = process.communicate()
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # communicate would pass over what the search for a line has buffered
+    out, error = process.stdout.read(), process.stderr.read()
     assert error == ""
-    return process.returncode, events(out)
+    return process.wait(), events(out)
 
 
 @pytest.mark.slow
