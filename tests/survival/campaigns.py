@@ -35,6 +35,25 @@ def events(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines() if line.endswith("}")]
 
 
+def wait_for(process: subprocess.Popen[str], event: str) -> None:
+    """Read what a run says until it tells of this event."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if f'"{event}"' in line:
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and what was still said, which is no error."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # communicate would pass over what the search for a line has buffered
+    out, error = process.stdout.read(), process.stderr.read()
+    assert error == ""
+    return process.wait(), events(out)
+
+
 def last_saved(out: str) -> int:
     """The step of the last save that was acknowledged."""
     return max((event["step"] for event in events(out) if event["event"] in ("saved", "stopped", "done")), default=0)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import Start, change, check_same, events, size, step_of
+from campaigns import Start, change, check_same, end, size, step_of, wait_for
 
 from layerkit.signals import ECHO
 
-SIGNALS = size("LAYERKIT_SIGNALS", 3)
+SIGNALS = size("LAYERKIT_SIGNALS", 2)
 """LAYERKIT_SIGNALS=20 runs the whole campaign."""
 EACH = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -27,24 +27,6 @@ def patient(iris: Path) -> Path:
     """Iris, saved only when a run ends."""
     change(iris, {"checkpoint": {"seconds": 100_000}})
     return iris
-
-
-def wait_for(process: subprocess.Popen[str], event: str) -> None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if f'"{event}"' in line:
-            return
-    pytest.fail(process.communicate()[1])
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and what was still said, which is no error."""
-    assert process.stdout is not None
-    assert process.stderr is not None
-    # communicate would pass over what the search for a line has buffered
-    out, error = process.stdout.read(), process.stderr.read()
-    assert error == ""
-    return process.wait(), events(out)
 
 
 @pytest.mark.slow
