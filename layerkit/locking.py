@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -29,13 +30,14 @@ PATIENCE = 1.0
 
 
 @contextmanager
-def only_trainer(path: Path) -> Iterator[None]:
+def only_trainer(path: Path) -> Iterator[Callable[[], None] | None]:
     """Hold the saved file at `path` for this process, by whichever links it was reached.
 
+    What it gives, where there are locks, removes the lock file: for a process that leaves in haste.
     Raises SaveError, naming the holder, if another process has it.
     """
     if fcntl is None:
-        yield
+        yield None
         return
     target = followed(path)
     lock = target.with_name(f".{target.name}.lock")
@@ -47,14 +49,13 @@ def only_trainer(path: Path) -> Iterator[None]:
             raise SaveError(message, str(path)) from None
         message = f"{path}: nothing keeps a second trainer away, for there are no locks here ({cause.strerror})"
         warnings.warn(message, Notice, stacklevel=3)
-        yield
+        yield None
         return
+    remove = partial(_remove, lock, handle)
     try:
-        yield
+        yield remove
     finally:
-        with suppress(OSError):
-            if _stands_at(lock, handle):
-                lock.unlink()
+        remove()
         os.close(handle)
 
 
@@ -89,6 +90,12 @@ def _open(lock: Path) -> int:
         return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
     except PermissionError:
         return os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)  # another user's
+
+
+def _remove(lock: Path, handle: int) -> None:
+    with suppress(OSError):
+        if _stands_at(lock, handle):
+            lock.unlink()
 
 
 def _stands_at(lock: Path, handle: int) -> bool:

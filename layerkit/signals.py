@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from threading import Thread
 from time import monotonic
 from types import FrameType
@@ -11,14 +12,6 @@ from types import FrameType
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 ECHO = 0.25
 """Seconds in which a signal that comes again is the same request: timeout(1) sends each of its signals twice."""
-
-
-class Interrupted(BaseException):
-    """A signal came while there was nothing to save. No SystemExit: a plugin that raises that is merely broken."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
 
 
 def leave_at_once() -> None:
@@ -30,12 +23,13 @@ def leave_at_once() -> None:
 class StopRequest:
     """Notes the first signal for a run to ask after; the second one ends the process, even amid a long computation.
 
-    Until `defer` is called there is nothing to save, and the first signal raises Interrupted.
+    Until `defer` is called there is nothing to save, and the first one ends it too, after `before_leaving`.
     """
 
     def __init__(self) -> None:
         self.number = 0
         """The signal that was received, or 0."""
+        self.before_leaving: Callable[[], None] | None = None
         self._deferred = False
 
     def __enter__(self) -> StopRequest:
@@ -70,8 +64,10 @@ class StopRequest:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.number = self.number or number
         if not self._deferred:
-            self._deferred = True  # what it interrupts is cleaned up in peace
-            raise Interrupted(number)
+            # no exception, which whatever is being imported may take for its own
+            if self.before_leaving is not None:
+                self.before_leaving()
+            _leave(number, frame)
 
     def _watch(self) -> None:
         first = None

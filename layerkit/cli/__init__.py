@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-from layerkit.signals import Interrupted
-
 VERBS = {
     "train": "Train a model until its document's goal, and save it.",
     "predict": "The model's output for each row of data.",
@@ -91,8 +89,6 @@ def _run() -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Interrupted as stopped:
-        return stopped.exit_code
     except BrokenPipeError:
         from layerkit.cli.common import silence_lost_outputs
 

@@ -98,7 +98,8 @@ def command(
     quiet = quiet or not processes.first
     lock = nullcontext() if dry_run or not processes.first else only_trainer(path)
     audience = _Audience()
-    with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock:
+    with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock as unlock:
+        signals.before_leaving = unlock
         opened = open_model(model, fields, output, restart)
         opened.engine = engine_named(engine)
         rows = None if data is None else read_file(data, opened.document)

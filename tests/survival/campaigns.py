@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import layerkit
 from layerkit import storage
@@ -32,8 +31,27 @@ def change(document: Path, training: dict[str, Any], **fields: Any) -> None:
 
 
 def events(out: str) -> list[dict[str, Any]]:
-    """What a run said, without a line that it was killed amid, or whose beginning was read before."""
-    return [json.loads(line) for line in out.splitlines() if line.startswith('{"event"') and line.endswith("}")]
+    """What a run said, without a line that it was killed amid."""
+    return [json.loads(line) for line in out.splitlines() if line.endswith("}")]
+
+
+def wait_for(process: subprocess.Popen[str], event: str) -> None:
+    """Read what a run says until it tells of this event."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if f'"{event}"' in line:
+            return
+    raise AssertionError(process.communicate()[1])
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code and what was still said, which is no error."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    # communicate would pass over what the search for a line has buffered
+    out, error = process.stdout.read(), process.stderr.read()
+    assert error == ""
+    return process.wait(), events(out)
 
 
 def last_saved(out: str) -> int:
@@ -58,12 +76,3 @@ def check_same(first: Path, second: Path) -> None:
         for name, array in mine.items():
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
     assert first.read_bytes() == second.read_bytes()
-
-
-def wait_for(process: subprocess.Popen[str], event: str) -> None:
-    """Read what a run says up to this event."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if f'"{event}"' in line:
-            return
-    pytest.fail(process.communicate()[1])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from campaigns import Start, change, check_same, last_saved, size, step_of
 
-KILLS = size("LAYERKIT_KILLS", 4)
+KILLS = size("LAYERKIT_KILLS", 3)
 """LAYERKIT_KILLS=200 runs the whole campaign."""
 
 LAYERS = [

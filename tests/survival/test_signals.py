@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import Start, change, check_same, events, size, step_of, wait_for
+from campaigns import Start, change, check_same, end, size, step_of, wait_for
 
 from layerkit.signals import ECHO
 
-SIGNALS = size("LAYERKIT_SIGNALS", 3)
+SIGNALS = size("LAYERKIT_SIGNALS", 2)
 """LAYERKIT_SIGNALS=20 runs the whole campaign."""
 EACH = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -27,13 +27,6 @@ def patient(iris: Path) -> Path:
     """Iris, saved only when a run ends."""
     change(iris, {"checkpoint": {"seconds": 100_000}})
     return iris
-
-
-def end(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, Any]]]:
-    """The exit code and what was still said, which is no error."""
-    out, error = process.communicate()
-    assert error == ""
-    return process.returncode, events(out)
 
 
 @pytest.mark.slow
@@ -97,7 +90,7 @@ def _wait_until_layerkit_runs(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def blocked(start: Start) -> Callable[[str, Path], subprocess.Popen[str]]:
-    """Start a run that is blocked at a place (a step, a save, reading, an import), and wait until it is there."""
+    """Start a run that is blocked at a place (a step, a save, reading), and wait until it is there."""
 
     def run(place: str, model: Path) -> subprocess.Popen[str]:
         process = start(model, program=[Path(__file__).with_name("blocked.py"), place])
@@ -152,12 +145,11 @@ def test_a_second_signal_amid_a_save_leaves_the_file_as_it_was(
     assert {each.name for each in iris.parent.glob(".*")} == set()
 
 
-@pytest.mark.parametrize("place", ["import", "read"])
 @pytest.mark.parametrize("number", EACH)
-def test_while_parts_are_imported_or_data_is_read_there_is_nothing_to_save_and_one_signal_leaves(
-    number: signal.Signals, place: str, iris: Path, blocked: Callable[..., subprocess.Popen[str]]
+def test_while_data_is_read_there_is_nothing_to_save_and_one_signal_leaves(
+    number: signal.Signals, iris: Path, blocked: Callable[..., subprocess.Popen[str]]
 ) -> None:
-    process = blocked(place, iris)
+    process = blocked("read", iris)
     process.send_signal(number)
     assert end(process) == (128 + number, [])
     assert {each.name for each in iris.parent.glob(".*")} == set()
