@@ -67,6 +67,7 @@ _HOME = {
     "NPZ": "data.npz",
     "Parquet": "data.parquet",
     "SafeTensors": "data.safetensors",
+    "JAX": "engines.jax",
     "NumPy": "engines.numpy",
     "CellError": "errors",
     "DataError": "errors",

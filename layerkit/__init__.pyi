@@ -36,6 +36,7 @@ from layerkit.data.safetensors import SafeTensors as SafeTensors
 from layerkit.declared import AT_LEAST_ONE as AT_LEAST_ONE
 from layerkit.declared import Size as Size
 from layerkit.document import Document as Document
+from layerkit.engines.jax import JAX as JAX
 from layerkit.engines.numpy import NumPy as NumPy
 from layerkit.entry import Entry as Entry
 from layerkit.errors import CellError as CellError

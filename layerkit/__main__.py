@@ -1,5 +1,15 @@
-"""`python -m layerkit`."""
+"""`python -m layerkit`, and the script `layerkit`."""
 
-from layerkit.cli import main
+from layerkit.signals import leave_at_once
 
-main()
+
+def main() -> None:
+    """Run the command line. A signal ends it quietly from here on, before anything that takes time is imported."""
+    leave_at_once()
+    from layerkit.cli import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

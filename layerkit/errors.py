@@ -47,7 +47,7 @@ class SavedFileError(LayerkitError):
 
 
 class SaveError(LayerkitError):
-    """Something couldn't be written; whatever stood there before is untouched."""
+    """Something couldn't be written, or not be made sure of; the message says what stands there."""
 
     exit_code = 1
 

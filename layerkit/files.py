@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import os
 import stat
@@ -42,55 +43,94 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Put `content`, or its pieces, at `path` in one step: what was there stays whole until the bytes are on disk.
 
     A temporary file in the same folder is written, synced and renamed, and the folder is synced. A link is followed.
-    Raises SaveError; the temporary file is gone then.
+    Raises SaveError, which says whether the old file stands there or the new one; the temporary file is gone then.
     """
     try:
-        target = path.resolve(strict=path.is_symlink())
-        if target.exists():
-            regular_file(target, SaveError)
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+        target = followed(path)
         _clear_left_behind(target)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        _writing.add(temporary.name)
         try:
-            with open(handle, "wb") as file:
-                file.writelines([content] if isinstance(content, bytes) else content)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
+            _write(temporary, content, target)
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
         finally:
-            os.close(folder)
+            _writing.discard(temporary.name)
     except OSError as cause:
-        raise SaveError(
-            f"can't be written: {cause.strerror or cause}; what stood there is untouched", str(path)
-        ) from None
+        raise SaveError(f"can't be written: {_reason(cause)}; what stood there is untouched", str(path)) from None
+    try:
+        _sync_folder(target.parent)
+    except OSError as cause:
+        message = f"is written, but its folder can't be synced: {_reason(cause)}; a power cut may undo that"
+        raise SaveError(message, str(path)) from None
+
+
+def followed(path: Path) -> Path:
+    """The file that is meant, links followed. Raises OSError for a link that leads nowhere."""
+    return Path(os.path.realpath(path, strict=path.is_symlink()))
+
+
+def _write(temporary: Path, content: bytes | Iterable[bytes], target: Path) -> None:
+    """Write a new file that is on the disk on return, with the mode of the file at `target`, if there is one."""
+    there = regular_file(target, SaveError).stat() if target.exists() else None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    # readable by no one else until it has the mode that it should have
+    with open(os.open(temporary, flags, 0o600 if there else 0o666), "wb") as file:
+        if there:
+            os.chmod(temporary, stat.S_IMODE(there.st_mode))
+        file.writelines([content] if isinstance(content, bytes) else content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the folder's own list of files on the disk, where the system can do that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # Windows opens no folder, and a folder that may be written need not be readable
+        return
+    try:
+        os.fsync(handle)
+    except OSError as cause:
+        if cause.errno not in (errno.EINVAL, errno.ENOTSUP):  # what file systems without it say
+            raise
+    finally:
+        os.close(handle)
+
+
+def _reason(cause: OSError) -> str:
+    return cause.strerror or str(cause)
+
+
+_writing: set[str] = set()
+"""The temporary files of this process that are being written, by another thread perhaps."""
 
 
 def _clear_left_behind(target: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        owner = left.name.split(".")[-2]
-        if owner.isdigit() and not _alive(int(owner)):
+    for left in target.parent.glob(f".{glob.escape(target.name)}.*.*.tmp"):
+        owner = left.name.split(".")[-3]
+        # a new process may have the number of the one that was killed: in a container it always has
+        ended = owner.isdigit() and (int(owner) == os.getpid() or not alive(int(owner)))
+        if ended and left.name not in _writing:
             with contextlib.suppress(OSError):
                 left.unlink()
 
 
-def _alive(process: int) -> bool:
+def alive(process: int) -> bool:
+    """Whether there is such a process on this machine. Always False on Windows, where asking would disturb it."""
+    if os.name == "nt":
+        return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
-        return True
-    return process != os.getpid()
+        pass
+    return True
 
 
 def check_writable(path: Path) -> None:
@@ -98,11 +138,11 @@ def check_writable(path: Path) -> None:
 
     Raises SavedFileError for what stands there and is no file, SaveError for the folder.
     """
-    folder = path.parent
-    if not folder.is_dir():
-        raise SaveError(f"there is no folder {folder}", str(path))
     if os.path.lexists(path):
         regular_file(path, SavedFileError)
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise SaveError(f"there is no folder {folder}", str(path))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError("the folder can't be written", str(path))
 
@@ -119,10 +159,3 @@ def check_fits(size: int, where: str, error: type[LayerkitError] = DataError) ->
     """Raise `error` if so many bytes are more than this machine has."""
     if size > memory():
         raise error(f"needs {size / 2**30:,.1f} GiB, and this machine has {memory() / 2**30:,.1f}", where)
-
-
-def _umask() -> int:
-    # the only portable way to read the umask is to set it
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -47,7 +47,9 @@ class History:
     def arrays(self) -> dict[str, Array]:
         """Each figure as an array over the epochs; NaN where an epoch has no such figure."""
         names = dict.fromkeys(name for record in self.records for name in record)
-        return {name: np.array([record.get(name, np.nan) for record in self.records]) for name in names}
+        return {
+            name: np.array([record.get(name, np.nan) for record in self.records], dtype=np.float64) for name in names
+        }
 
     def state(self) -> dict[str, Array]:
         """What else a run needs to go on."""

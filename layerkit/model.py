@@ -19,7 +19,7 @@ from layerkit.data.streaming import Streamed
 from layerkit.data.tables import joined, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
-from layerkit.engines.session import Recipe, Session, State
+from layerkit.engines.session import Recipe, Session, State, unchanged
 from layerkit.errors import DocumentError, did_you_mean
 from layerkit.history import Figures, History, Patience
 from layerkit.network import Network
@@ -69,6 +69,8 @@ class Model:
 
     def _begin(self, document: Document, folder: Path, path: Path | None) -> None:
         self._document, self._folder, self._path = document, folder, path
+        self.engine: Engine | None = None
+        """Where it runs from now on, in place of the document's engine; nothing of it is saved."""
         self._network: Network | None = None
         self._state: State | None = None
         self._epoch = 0
@@ -292,7 +294,7 @@ class Model:
         """What the learning_rate is multiplied by at each step, by the document's schedule."""
         schedule = self._document.training.schedule
         if schedule is None:
-            return _one
+            return unchanged
         if not hasattr(self._document.optimizer, "learning_rate"):
             raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
         return lambda step: schedule(Pace(step - 1, goal, per_epoch))
@@ -302,9 +304,9 @@ class Model:
 
         Its steps are those of `run`; without one, the learning_rate stays as it is.
         """
-        engine = self._document.engine or find_class(["engine"], "numpy")()
+        engine = self.engine or self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        recipe = self._recipe(run.factor if run else _one)
+        recipe = self._recipe(run.factor if run else unchanged)
         session: Session = engine.session(self.network, recipe, self._current())
         return session
 
@@ -358,10 +360,6 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
-
-
-def _one(step: int) -> float:
-    return 1.0
 
 
 def _quiet(progress: Progress) -> None:

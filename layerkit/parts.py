@@ -287,6 +287,9 @@ class Engine(Part):
     kind = "engine"
     kinds = ("engine",)
 
+    def check(self) -> None:
+        """Raise PartError, with what would work, where a library that it runs on isn't installed."""
+
     @abstractmethod
     def session(self, network: Any, recipe: Any, state: Any) -> Any:
         """A session of the network from this state, whose steps the recipe describes; see layerkit.engines."""

@@ -46,7 +46,7 @@ class Saved(NamedTuple):
 
 
 def save(path: Path, saved: Saved) -> None:
-    """Replace the file at `path` in one step. Raises SaveError; what stood there is untouched then."""
+    """Replace the file at `path` in one step. Raises SaveError, which says whether the old file stands there."""
     replace(path, to_bytes(saved))
 
 
@@ -108,7 +108,7 @@ def to_bytes(saved: Saved) -> bytes:
     header: dict[str, Any] = {"__metadata__": metadata}
     blocks: list[bytes] = []
     offset = 0
-    for name, array in tensors.items():
+    for name, array in sorted(tensors.items()):
         # safetensors wants the elements in C order and the bytes in little-endian order
         block = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
         place = [offset, offset + len(block)]

@@ -53,6 +53,8 @@ class Run(NamedTuple):
     factor: Callable[[int], float]
     """What the learning_rate is multiplied by at each step, counted from 1."""
     patience: Patience | None = None
+    clock: Callable[[], float] = perf_counter
+    """Seconds, by which the steps of a call and the checkpoints are decided."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -81,7 +83,7 @@ def train(
     `save` is called at each checkpoint before the goal, with the history as it is then. Raises TrainingError where the
     loss or a parameter stops being finite; the session stays at the step before.
     """
-    started = saved = perf_counter()
+    started = saved = run.clock()
     first, most = step, 1
     ahead = _batches(run, step)
     while step < run.goal:
@@ -89,9 +91,9 @@ def train(
             return End(step, "patience")
         if stop():
             return End(step, "stop")
-        began = perf_counter()
+        began = run.clock()
         losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
-        now = perf_counter()
+        now = run.clock()
         # so that a request to stop is soon heard, and a small step doesn't wait for the loop
         most = min(most * 8, MOST_STEPS_PER_CALL) if now - began < QUICK else most
         for loss in losses:  # one by one: a run that is taken up again then adds in the same order
@@ -100,9 +102,9 @@ def train(
             record = _close_epoch(session, run, step, history) if step % run.steps_per_epoch == 0 else None
             if record is not None or step == first + 1 or loss is losses[-1]:
                 report(_progress(run, step, first, loss, now - started, record))
-        if step < run.goal and _due(run.checkpoint, step, perf_counter() - saved):
+        if step < run.goal and _due(run.checkpoint, step, run.clock() - saved):
             save()
-            saved = perf_counter()
+            saved = run.clock()
     return End(step, "goal")
 
 

@@ -31,7 +31,10 @@ def sessions(page: Path) -> list[tuple[str, str]]:
 def isolated(folder: Path) -> dict[str, str]:
     """An environment whose `pip install` puts what a page wrote into a folder of its own, beside what is here."""
     site, commands = folder / "site", folder / "bin"
-    commands.mkdir()
+    for each in (site, commands):
+        each.mkdir()
+    # what a page shows must not depend on the extras that happen to be installed
+    site.joinpath("sitecustomize.py").write_text("import sys\nsys.modules['jax'] = None\n")
     pip = commands / "pip"
     pip.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@" --target "{site}" --upgrade --no-deps -qq\n')
     pip.chmod(0o755)

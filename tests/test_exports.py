@@ -55,4 +55,10 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", [name for name in modules() if "templates" not in name and "__main__" not in name])
 def test_every_module_says_what_it_is(name: str) -> None:
-    assert import_module(name.removesuffix(".__init__")).__doc__
+    try:
+        module = import_module(name.removesuffix(".__init__"))
+    except ModuleNotFoundError as missing:
+        if missing.name != "jax":
+            raise
+        pytest.skip("JAX is not installed")
+    assert module.__doc__

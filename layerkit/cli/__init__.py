@@ -90,8 +90,9 @@ def _run() -> int:
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:
-        # whoever read our output has left: say nothing, and let no later flush complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from layerkit.cli.common import silence_lost_outputs
+
+        silence_lost_outputs()
         return 1
     except Exception as error:
         if debug:

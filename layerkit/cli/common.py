@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from math import isfinite
@@ -24,6 +26,26 @@ def data_option(function: Command) -> Command:
     return click.option(
         "--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows from this file, not the document's own."
     )(function)
+
+
+def engine_option(function: Command) -> Command:
+    """--engine NAME."""
+    return click.option(
+        "--engine", metavar="NAME", help="Run on this engine, not the document's own: numpy or jax, or any installed."
+    )(function)
+
+
+def engine_named(name: str | None) -> Any:
+    """The installed engine of this name, or None without one. Raises PartError where it isn't there, or can't run."""
+    if name is None:
+        return None
+    from layerkit.part import find_class
+    from layerkit.parts import Engine
+
+    engine = find_class(["engine"], name)()
+    assert isinstance(engine, Engine)
+    engine.check()
+    return engine
 
 
 def format_option(function: Command) -> Command:
@@ -53,6 +75,15 @@ def notices_on_stderr() -> None:
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
     click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+
+
+def silence_lost_outputs() -> None:
+    """Let what goes to a reader that has left, or to a terminal that was closed, go nowhere from now on."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _finite(value: Any) -> Any:

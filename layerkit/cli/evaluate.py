@@ -6,20 +6,32 @@ from pathlib import Path
 
 import click
 
-from layerkit.cli.common import data_option, format_option, model_argument, notices_on_stderr, number, print_json, table
+from layerkit.cli.common import (
+    data_option,
+    engine_named,
+    engine_option,
+    format_option,
+    model_argument,
+    notices_on_stderr,
+    number,
+    print_json,
+    table,
+)
 
 
 @click.command("evaluate")
 @model_argument
 @data_option
+@engine_option
 @format_option
-def command(model: Path, data: Path | None, form: str) -> None:
+def command(model: Path, data: Path | None, engine: str | None, form: str) -> None:
     """Loss and metrics of MODEL over --data, or over the document's validation rows; all its rows if it has none."""
     notices_on_stderr()
     from layerkit.data.reading import File
     from layerkit.opening import open_model
 
     opened = open_model(model)
+    opened.engine = engine_named(engine)
     rows = None if data is None else File(data, opened.document)
     figures = dict(opened.evaluate(rows))
     which = str(data) if data else "validation rows" if opened.document.training.validation else "the document's rows"

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli.common import data_option, format_option, model_argument, notices_on_stderr, print_json, table
+from layerkit.cli.common import (
+    data_option,
+    engine_named,
+    engine_option,
+    format_option,
+    model_argument,
+    notices_on_stderr,
+    print_json,
+    table,
+)
 
 if TYPE_CHECKING:
     from layerkit.predictions import Predictions
@@ -19,9 +28,10 @@ SHOWN = 20
 @click.command("predict")
 @model_argument
 @data_option
+@engine_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write .csv, .json, .jsonl or .npz.")
 @format_option
-def command(model: Path, data: Path | None, output: Path | None, form: str) -> None:
+def command(model: Path, data: Path | None, engine: str | None, output: Path | None, form: str) -> None:
     """The output of MODEL for each row: labels and probabilities where it is a category."""
     notices_on_stderr()
     from layerkit.data.reading import File
@@ -32,6 +42,7 @@ def command(model: Path, data: Path | None, output: Path | None, form: str) -> N
     if output is not None:
         check_suffix(output)
     opened = open_model(model)
+    opened.engine = engine_named(engine)
     rows = None if data is None else File(data, opened.document, targets=False)
     found = (predictions(opened.document, outputs) for outputs in opened.each_output(rows))
     if output is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,8 @@ def _bar(step: int, goal: int) -> Iterator[Report]:
         yield report
     finally:
         if bar.pos:
-            bar.render_finish()
+            with suppress(OSError):  # the terminal may be closed, and the run is still to be saved
+                bar.render_finish()
 
 
 class _Lines:

@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from signal import SIGTERM
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from layerkit.cli.common import (
     data_option,
+    engine_named,
+    engine_option,
     format_option,
     model_argument,
     notices_on_stderr,
     number,
     plural,
     print_json,
+    silence_lost_outputs,
 )
 from layerkit.cli.progress import reporting
+from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model, Trained
+
+What = TypeVar("What")
 
 
 @click.command("train")
 @model_argument
 @data_option
+@engine_option
+@click.option("--coordinator", metavar="HOST:PORT", help="Train with other processes; the first listens here.")
+@click.option("--num-processes", type=click.IntRange(min=1), metavar="N", help="How many processes train together.")
+@click.option("--process-id", type=click.IntRange(min=0), metavar="I", help="Which of them this is, from 0.")
+@click.option("--distributed", is_flag=True, help="Train with the processes that SLURM, Kubernetes or MPI started.")
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Take N steps more.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Take N epochs more.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a step.")
@@ -45,6 +56,11 @@ if TYPE_CHECKING:
 def command(
     model: Path,
     data: Path | None,
+    engine: str | None,
+    coordinator: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    distributed: bool,
     steps: int | None,
     epochs: int | None,
     batch_size: int | None,
@@ -65,6 +81,8 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.reading import File
+    from layerkit.engines.jax import JAX
+    from layerkit.engines.processes import Processes, check_same, join, leaving_at_once
     from layerkit.files import check_writable
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -73,26 +91,48 @@ def command(
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
-    with nullcontext() if dry_run else only_trainer(path), _Signals() as signals:
+    together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
+    if together and not isinstance(engine_named(engine), JAX):
+        raise click.UsageError("processes train together on JAX alone: give --engine jax")
+    processes = join(coordinator, num_processes, process_id) if together else Processes()
+    quiet = quiet or not processes.first
+    lock = nullcontext() if dry_run or not processes.first else only_trainer(path)
+    audience = _Audience()
+    with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock as unlock:
+        signals.before_leaving = unlock
         opened = open_model(model, fields, output, restart)
+        opened.engine = engine_named(engine)
         rows = None if data is None else File(data, opened.document)
-        plan = opened.plan(rows, steps=steps, epochs=epochs)
+        plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
+        if together:
+            check_same(opened.step, plan.goal, plan.rows.count, plan.batch_size, plan.seed)
         if dry_run:
-            _say_plan(opened, plan.goal, plan.rows.count, form)
+            if processes.first:
+                _say_plan(opened, plan.goal, plan.rows.count, form)
             return 0
 
         def save() -> None:
+            if not processes.first:
+                return
             opened.save()
             if form == "json" and not quiet:
-                print_json({"event": "saved", "step": opened.step, "saved": str(path)})
+                audience.tell(print_json, {"event": "saved", "step": opened.step, "saved": str(path)})
 
+        def stop() -> bool:
+            return processes.anyone(signals.received() or audience.left)
+
+        signals.defer()
         with reporting(form, quiet, opened.step, plan.goal) as report:
-            trained = opened.run(plan, report=report, stop=signals.received, save=save)
-        if trained.steps:
+            trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
+        if trained.steps and processes.first:
             opened.save()
     if not quiet:
-        _say_trained(model, opened, trained, form)
-    return 128 + signals.number if trained.stopped else 0
+        audience.tell(partial(_say_trained, model, opened, form=form), trained)
+    if not trained.stopped:
+        return 0
+    if signals.number:
+        return 128 + signals.number
+    return 1 if processes.first and audience.left else 128 + SIGTERM
 
 
 def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
@@ -109,27 +149,19 @@ def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
     return fields
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM ask the run to stop after its step; a second one leaves at once."""
+class _Audience:
+    """Whoever reads what a run says. Once it has left, or closed the terminal, the run is to stop and be saved."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.left = False
 
-    def __enter__(self) -> _Signals:
-        self._before = {each: signal.signal(each, self._note) for each in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for each, handler in self._before.items():
-            signal.signal(each, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number:
-            os._exit(128 + number)
-        self.number = number
-
-    def received(self) -> bool:
-        return self.number > 0
+    def tell(self, say: Callable[[What], None], what: What) -> None:
+        """Say it, if anyone listens."""
+        try:
+            say(what)
+        except OSError:
+            self.left = True
+            silence_lost_outputs()
 
 
 def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.blocks import BlockedUpdate, finite
+from layerkit.engines.checks import check_update, checked_gradient, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
-from layerkit.errors import PartError, TrainingError
+from layerkit.errors import TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Engine, Shape
@@ -99,12 +100,7 @@ class NumPySession(Session):
             return recorded(batch, weights, step), recorded.updates
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
-            gradient = passes.gradients[i].get(name)
-            if gradient is None or gradient.shape != view.shape:
-                stage, shape = self._network.stages[i], None if gradient is None else list(gradient.shape)
-                message = f"{type(stage.layer).__name__} gives the gradient {shape} where {list(view.shape)} is due"
-                raise PartError(message, f"{stage.name}.{name}")
-            view[...] = gradient
+            view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
         return float(passes.loss), passes.updates
 
     def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
@@ -128,40 +124,26 @@ class NumPySession(Session):
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
-        own = self._params[i].get(name)
-        if own is None or value.shape != own.shape:
-            message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
-            raise PartError(message, self._network.stages[i].name)
+        check_update(self._network.stages[i], name, value)
         if not finite(value):
-            raise _stopped(f"{self._network.stages[i].name}.{name}", step)
+            raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int) -> TrainingError:
         """Which stage's output is the first that isn't finite."""
-        network = self._network
-        arrays = network.forward(self._params, batch.x, network.contexts(np, self._recipe.seed, step))
-        stages = zip(network.stages, arrays[1:], strict=True)
-        loss = f"the loss, from the output of {network.stages[-1].name},"
-        return _stopped(next((f"the output of {stage.name}" for stage, y in stages if not finite(y)), loss), step)
+        return stopped(not_finite(self._network, self._params, batch.x, self._recipe.seed, step), step)
 
     def _overflowed(self, step: int) -> TrainingError:
         """Which parameter, or which slot of one, an update made infinite."""
         for slot, vector in self._update.refused.items():
             for name, view in _views(vector, self._shapes).items():
                 if not finite(view):
-                    return _stopped(f"{slot} of {name}" if slot else name, step)
+                    return stopped(f"{slot} of {name}" if slot else name, step)
         raise AssertionError("an update was refused, and all of it is finite")
 
 
 def cores() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _stopped(where: str, step: int) -> TrainingError:
-    return TrainingError(
-        f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
-        "A smaller learning_rate may help",
-    )
 
 
 def _flat(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:

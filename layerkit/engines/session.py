@@ -20,7 +20,8 @@ class State(NamedTuple):
     step: int = 0
 
 
-def _always(step: int) -> float:
+def unchanged(step: int) -> float:
+    """The factor that leaves the learning_rate as it is."""
     return 1.0
 
 
@@ -32,7 +33,7 @@ class Recipe(NamedTuple):
     """Of the random numbers that layers draw."""
     clip_norm: float | None = None
     """The largest length of the gradient of all trained parameters together; a longer one is scaled down to it."""
-    factor: Callable[[int], float] = _always
+    factor: Callable[[int], float] = unchanged
     """What the optimizer's learning_rate is multiplied by at a step, counted from 1."""
 
 

@@ -14,22 +14,27 @@ from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPy
 from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
-from layerkit.errors import TrainingError
+from layerkit.errors import PartError, TrainingError
 from layerkit.network import build
 from layerkit.ops import Array
 from layerkit.parts import Engine
 from layerkit.testing.arrays import expect_close, fresh, normal
-from layerkit.testing.check import CheckFailed, calling, check
+from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
 from layerkit.testing.documents import json, schema
 from layerkit.testing.suite import Options
 
 STEPS = 3
+RECIPE = Recipe(Adam(learning_rate=0.05))
 
 
 class Subject:
     """An engine, and a small network with a frozen stage."""
 
     def __init__(self, part: Engine, options: Options) -> None:
+        try:
+            part.check()
+        except PartError as error:
+            raise CheckSkipped(str(error)) from None
         self.part = part
         layers = [
             Entry(layer=Dense(units=4), activation=Sigmoid()),
@@ -39,12 +44,12 @@ class Subject:
         self.network = build(layers, (3,), "float64", HalfSquaredError(), 2)
         self.rows = Rows(normal((6, 3), 1), normal((6, 2), 2))
 
-    def session(self, engine: Engine | None = None, state: State | None = None) -> Any:
+    def session(self, engine: Engine | None = None, state: State | None = None, recipe: Recipe = RECIPE) -> Any:
         """A session from this state, or from the beginning."""
-        optimizer, parameters = Adam(learning_rate=0.05), self.network.initial(0, np)
+        parameters = self.network.initial(0, np)
         slots = {slot: {name: np.zeros_like(parameters[name]) for name in self.network.trained} for slot in ("m", "v")}
         with calling("session"):
-            return (engine or self.part).session(self.network, Recipe(optimizer), state or State(parameters, slots, 0))
+            return (engine or self.part).session(self.network, recipe, state or State(parameters, slots, 0))
 
     def batches(self, first: int, count: int) -> list[Rows]:
         """Batches of two rows, each with its own."""
@@ -66,14 +71,37 @@ def prediction(subject: Subject) -> None:
 @check("prediction")
 def training(subject: Subject) -> None:
     """Steps give the losses, parameters and slots that they give on NumPy; a frozen parameter stays."""
-    found, due = subject.session(), subject.session(NumPy())
-    batches = subject.batches(0, STEPS)
-    with calling("train"):
-        losses = found.train(batches)
-    expect_close(
-        "the losses differ from NumPy's", np.asarray(losses), np.asarray(due.train(batches)), "3 batches", 1e-7
-    )
-    _expect_same_state(found.state, due.state, "differs from NumPy's")
+    _expect_same_training(subject, RECIPE, subject.batches(0, STEPS), "")
+
+
+@check("training")
+def weights(subject: Subject) -> None:
+    """A row's weight multiplies what it counts, without a change to what the others count."""
+    batches = [rows._replace(weights=np.asarray([0.25, 3.0])) for rows in subject.batches(0, STEPS)]
+    _expect_same_training(subject, RECIPE, batches, " where rows have weights")
+
+
+@check("training")
+def clipping(subject: Subject) -> None:
+    """A gradient longer than clip_norm, over all parameters together, is scaled down to it."""
+    # by Adam, which divides by the gradient's size, one scale for all would hardly show
+    recipe = Recipe(RECIPE.optimizer, clip_norm=0.1)
+    batches = [subject.batches(i, 1)[0]._replace(weights=np.full(2, 0.01 * 10.0**i)) for i in range(STEPS)]
+    _expect_same_training(subject, recipe, batches, " under a clip_norm")
+
+
+@check("training")
+def schedule(subject: Subject) -> None:
+    """The learning_rate is multiplied by the recipe's factor for the number of each step."""
+    recipe = Recipe(RECIPE.optimizer, factor=lambda step: 1.0 / step)
+    _expect_same_training(subject, recipe, subject.batches(0, STEPS), " under a schedule")
+
+
+@check("training")
+def sizes(subject: Subject) -> None:
+    """One call takes batches of several sizes, and the same batch more than once."""
+    one, two = subject.rows.at(slice(0, 1)), subject.rows.at(slice(1, 6))
+    _expect_same_training(subject, RECIPE, [one, one, two, one, two, two], " over batches of several sizes")
 
 
 @check("training")
@@ -93,18 +121,27 @@ def continuation(subject: Subject) -> None:
 
 @check("training")
 def divergence(subject: Subject) -> None:
-    """A batch whose loss isn't finite raises TrainingError, and the state stays at the step before."""
-    session = subject.session()
-    session.train(subject.batches(0, 1))
-    before = session.state
-    batch = subject.rows.at(slice(0, 2))
-    batch = Rows(batch.x, np.full_like(batch.t, np.inf))
+    """A batch whose loss isn't finite raises TrainingError, and the state is that of the step before."""
+    session, due = subject.session(), subject.session()
+    batches = subject.batches(0, STEPS)
+    batches[1] = batches[1]._replace(t=np.full_like(batches[1].t, np.inf))
+    due.train(batches[:1])
     try:
-        session.train([batch])
+        session.train(batches)
     except TrainingError:
-        _expect_same_state(session.state, before, "changes by a step that fails")
+        _expect_same_state(session.state, due.state, "isn't that of the step before the one that fails")
         return
     raise CheckFailed("a loss that is not finite goes unnoticed", due="TrainingError")
+
+
+def _expect_same_training(subject: Subject, recipe: Recipe, batches: list[Rows], where: str) -> None:
+    """Fail unless these steps give the losses and the state that they give on NumPy."""
+    found, due = subject.session(recipe=recipe), subject.session(NumPy(), recipe=recipe)
+    with calling("train"):
+        losses = np.asarray(found.train(batches))
+    expected = np.asarray(due.train(batches))
+    expect_close(f"the losses differ from NumPy's{where}", losses, expected, f"{len(batches)} batches", 1e-7)
+    _expect_same_state(found.state, due.state, f"differs from NumPy's{where}")
 
 
 def _expect_same_state(found: State, due: State, how: str) -> None:
@@ -121,4 +158,7 @@ def _expect_same_state(found: State, due: State, how: str) -> None:
         expect_close(f"{name} {how}", array, expected, f"{due.step} steps", 1e-7)
 
 
-CHECKS = (json, schema, prediction, training, continuation, divergence)
+CHECKS = (
+    *(json, schema),
+    *(prediction, training, weights, clipping, schedule, sizes, continuation, divergence),
+)

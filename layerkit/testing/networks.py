@@ -50,6 +50,10 @@ def engines(subject: Subject) -> None:
         except LayerkitError as error:
             left_out.append(str(error))
             continue
+        try:
+            engine.check()
+        except LayerkitError:
+            continue  # its library isn't installed here: nothing to say of the layer
         with calling(f"on the engine {installed.name}, it", input=batch.x):
             session = engine.session(network, Recipe(SGD()), State(fresh(parameters)))
             session.train([batch] * _STEPS)

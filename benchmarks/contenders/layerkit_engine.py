@@ -1,0 +1,36 @@
+"""layerkit: a session of the engine named in the environment takes all steps in one call; or the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from task import Steps, Task
+
+
+def prepare(task: Task) -> Steps:
+    from layerkit import Model
+    from layerkit.data.batches import Rows
+    from workloads import document_of
+
+    model = Model(**document_of(task.problem, engine=os.environ["LAYERKIT_ENGINE"]))  # of the same first parameters
+    session = model.session()
+    batches = [Rows(x, t) for x, t in task.batches]
+
+    def steps(count: int) -> float:
+        return float(np.mean(session.train([batches[i % len(batches)] for i in range(count)])))
+
+    return steps
+
+
+def whole(task: Task) -> None:
+    from layerkit.cli import main
+
+    assert task.table is not None
+    document = str(Path(task.table.path).with_name("model.json"))
+    engine = f'engine="{os.environ["LAYERKIT_ENGINE"]}"'
+    sys.argv = ["layerkit", "train", document, "--restart", "--format", "json", "--set", engine]
+    main()

@@ -1,0 +1,107 @@
+"""PyTorch's eager mode: the usual loop, with the optimizer's fused kernel, which is the fastest that it has here.
+
+The losses of a call stay tensors and are read once, at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from task import BETA1, BETA2, EPSILON, Pair, Problem, Steps, Task
+
+Step: TypeAlias = Callable[[Any, Any], Any]
+
+
+def prepare(task: Task) -> Steps:
+    return steps_of(task, step_function(task.problem, task.parameters)[0])
+
+
+def whole(task: Task) -> None:
+    train_table(task, step_function)
+
+
+def step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, Any]:
+    """What takes one step and gives its loss, a tensor; and the network that it trains."""
+    network, loss_of, optimizer = network_of(problem, parameters)
+
+    def step(x: Any, t: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(network(x), t)
+        loss.backward()
+        optimizer.step()
+        return loss.detach()
+
+    return step, network
+
+
+def steps_of(task: Task, step: Step) -> Steps:
+    """The loop over batches in memory."""
+    import torch
+
+    batches = [(torch.from_numpy(x), _target(task.problem, t)) for x, t in task.batches]
+
+    def steps(count: int) -> float:
+        return float(torch.stack([step(*batches[i % len(batches)]) for i in range(count)]).mean())
+
+    return steps
+
+
+def train_table(task: Task, make: Callable[..., tuple[Step, Any]]) -> None:
+    """The program of a user: read, train, save."""
+    import torch
+
+    from contenders.reading import print_epoch, read
+
+    assert task.table is not None
+    problem, table = task.problem, task.table
+    x, t = (torch.from_numpy(each) for each in read(task))
+    step, network = make(problem, task.parameters)
+    for _ in range(table.epochs):
+        total = torch.zeros(())
+        for rows in torch.randperm(len(x)).split(problem.batch):
+            total += step(x[rows], t[rows]) * len(rows)
+        print_epoch(total / len(x))
+    torch.save(network.state_dict(), Path(table.path).with_name("torch.pt"))
+
+
+def _target(problem: Problem, t: Any) -> Any:
+    import torch
+
+    return torch.from_numpy(t.argmax(axis=1)) if problem.output == "softmax" else torch.from_numpy(t)
+
+
+def network_of(problem: Problem, parameters: Sequence[Pair]) -> tuple[Any, Callable[..., Any], Any]:
+    """The module up to the link that its loss brings along, the loss, and the optimizer."""
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(problem.threads)
+    stages: list[Any] = []
+    for kernel, bias in parameters:
+        linear = torch.nn.Linear(*kernel.shape, dtype=getattr(torch, problem.dtype))
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(kernel.T))
+            linear.bias.copy_(torch.from_numpy(bias))
+        stages += [linear, torch.nn.ReLU()]
+    stages.pop()
+    if (problem.output, problem.loss) == ("sigmoid", "half_squared_error"):
+        stages.append(torch.nn.Sigmoid())
+    network = torch.nn.Sequential(*stages)
+
+    def half_squared_error(y: Any, t: Any) -> Any:
+        return 0.5 * ((y - t) ** 2).sum() / len(y)
+
+    losses = {
+        "half_squared_error": half_squared_error,
+        "cross_entropy": functional.cross_entropy,
+        "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
+    }
+    if problem.optimizer == "adam":
+        optimizer: Any = torch.optim.Adam(
+            network.parameters(), problem.learning_rate, (BETA1, BETA2), EPSILON, fused=True
+        )
+    else:
+        optimizer = torch.optim.SGD(network.parameters(), problem.learning_rate, fused=True)
+    return network, losses[problem.loss], optimizer

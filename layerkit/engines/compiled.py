@@ -1,0 +1,129 @@
+"""A session on JAX: batches are stacked and handed over many at a time, and a step that goes wrong is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import jax
+import numpy as np
+
+from layerkit.data.batches import Rows
+from layerkit.engines.checks import not_finite, stopped
+from layerkit.engines.devices import devices
+from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
+from layerkit.engines.session import Recipe, Session, State, unchanged
+from layerkit.engines.stacks import Stack, Stacks
+from layerkit.engines.tracing import why_failed
+from layerkit.errors import LayerkitError, TrainingError
+from layerkit.network import Network
+from layerkit.ops import Array
+from layerkit.rehearsal import rehearse
+
+
+class CompiledSession(Session):
+    """A network's parameters and slots on JAX's devices."""
+
+    def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
+        self._network, self._recipe, self._precision = network, recipe, precision
+        self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm))
+        with np.errstate(all="ignore"):
+            rehearse(network, network.by_stage(state.parameters), np)
+        self._step = state.step
+        slots = recipe.optimizer.slots if recipe.optimizer else ()
+        shapes = {name: network.parameters[name].shape for name in network.trained}
+        zeros = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
+        held = Held(dict(state.parameters), {slot: dict(state.slots.get(slot) or zeros) for slot in slots})
+        with self._on_jax():
+            self._held: Held = devices().everywhere(held)
+            self._stacks = Stacks(network, devices())
+
+    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
+        losses: list[float] = []
+        with self._on_jax(batches[0].x):
+            for stack in self._stacks.of(batches):
+                losses += self._take(stack)
+        return losses
+
+    def predict(self, x: Array) -> Array:
+        with self._on_jax(x):
+            return np.asarray(self._programs.predict(self._held.parameters, self._padded(x)))[: len(x)]
+
+    def losses(self, rows: Rows) -> tuple[Array, Array]:
+        with self._on_jax(rows.x):
+            y, losses = self._programs.losses(self._held.parameters, self._padded(rows.x), self._padded(rows.t))
+            return np.asarray(y)[: len(rows.x)], np.asarray(losses)[: len(rows.x)]
+
+    @property
+    def state(self) -> State:
+        with self._on_jax():
+            held = jax.tree.map(np.array, self._held)
+        parameters = {name: held.parameters[name] for name in self._network.parameters}
+        return State(parameters, held.slots, self._step)
+
+    def _take(self, stack: Stack) -> list[float]:
+        """Take the steps of a stack. Where one goes wrong, the state is that of the step before, and it raises."""
+        before, count = self._held, stack.count
+        first = self._step + 1
+        factors = self._factors(first, count)
+
+        def taken(steps: int) -> Steps:
+            found: Steps = self._programs.steps(
+                before, stack.rows, stack.places, factors, np.int64(first), np.int32(steps), rows=stack.size
+            )
+            return found
+
+        after = taken(count)
+        losses = np.asarray(after.losses)[:count]
+        if after.fine and np.isfinite(losses).all():
+            self._held, self._step = after.held, self._step + count
+            return [*losses.tolist()]
+        fine = np.isfinite(losses) & np.asarray(after.updated)[:count]
+        # the first step whose loss or update isn't finite; a parameter may have come to it earlier
+        bad = count if fine.all() else int(np.argmin(fine))
+        low, high = 0, bad
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if taken(middle).finite else (low, middle - 1)
+        self._held, self._step = taken(low).held, self._step + low
+        wrong = jax.tree.map(np.asarray, taken(low + 1).held)
+        raise self._stopped(stack.batch(low), wrong, np.isfinite(losses[low]))
+
+    def _stopped(self, batch: Rows, wrong: Held, loss_is_finite: bool) -> TrainingError:
+        """What to raise of the next step, which would lead to a state with something that isn't finite."""
+        network, step = self._network, self._step + 1
+        if not loss_is_finite:
+            params = network.by_stage(self.state.parameters)
+            return stopped(not_finite(network, params, batch.x, self._recipe.seed, step), step)
+        arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
+        arrays |= {f"{slot} of {name}": array for slot, own in wrong.slots.items() for name, array in own.items()}
+        return stopped(next(name for name, array in arrays.items() if not np.all(np.isfinite(array))), step)
+
+    def _factors(self, first: int, count: int) -> Array | None:
+        """What each step's learning_rate is multiplied by, unless it is left as it is."""
+        if self._recipe.factor is unchanged:
+            return None
+        factors = np.ones(STEPS, self._network.dtype)
+        factors[:count] = [self._recipe.factor(step) for step in range(first, first + count)]
+        return factors
+
+    def _padded(self, array: Array) -> Array:
+        """The rows on the devices, with others below them, so that few shapes are compiled: powers of 2."""
+        share = devices().share(1 << max(len(array) - 1, 0).bit_length())
+        own = array[share]
+        padded = np.zeros((share.stop - share.start, *array.shape[1:]), array.dtype)
+        padded[: len(own)] = own
+        return devices().shared(padded, 0)
+
+    @contextmanager
+    def _on_jax(self, x: Array | None = None) -> Iterator[None]:
+        """In JAX's 64-bit mode, where dtypes mean what they mean on NumPy; what fails is said with its stage."""
+        with ExitStack() as contexts:
+            contexts.enter_context(jax.enable_x64(True))
+            contexts.enter_context(jax.default_matmul_precision(self._precision))
+            try:
+                yield
+            except (LayerkitError, MemoryError):
+                raise
+            except Exception as error:
+                raise why_failed(self._network, x, error) from error

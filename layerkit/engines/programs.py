@@ -1,0 +1,166 @@
+"""What JAX compiles of a network: many training steps in one loop, and the two forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from layerkit.context import Context
+from layerkit.data.batches import Rows
+from layerkit.engines.checks import check_update, checked_gradient
+from layerkit.engines.devices import devices
+from layerkit.network import Network
+from layerkit.ops import Array
+from layerkit.parts import Optimizer, Params
+
+STEPS = 2**14
+"""How many steps one call takes at most."""
+
+
+class Held(NamedTuple):
+    """What a step changes: parameters by full name, and the optimizer's slots by slot and then parameter."""
+
+    parameters: Mapping[str, Array]
+    slots: Mapping[str, Mapping[str, Array]]
+
+
+class Steps(NamedTuple):
+    """What some steps gave: where they led to, and for each step its loss and whether its updates are finite."""
+
+    held: Held
+    losses: Array
+    updated: Array
+    finite: Array
+    """Whether every trained parameter and every slot is finite after the last step."""
+    fine: Array
+    """Whether that is so, and all updates were finite."""
+
+
+class Number(NamedTuple):
+    """The number of a step, as an integer and as a float."""
+
+    whole: Array
+    real: Array
+
+
+class Plan(NamedTuple):
+    """What of a recipe is compiled in."""
+
+    optimizer: Optimizer | None
+    seed: int
+    clip_norm: float | None
+
+
+class Programs:
+    """The compiled functions of a network. They are pure: what they take is as it was afterwards."""
+
+    def __init__(self, network: Network, plan: Plan) -> None:
+        self._network, self._plan = network, plan
+        # where the rows are shared out, so is the work; what comes out is whole on every device
+        whole = devices().whole
+        self.steps = jax.jit(self._steps, static_argnames="rows", out_shardings=whole)
+        self.predict = jax.jit(self._predict, out_shardings=whole)
+        self.losses = jax.jit(self._losses, out_shardings=whole)
+
+    def _steps(
+        self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Any, count: Any, rows: int
+    ) -> Steps:
+        """Take `count` steps, from the number `first` on.
+
+        Step i goes over the first `rows` rows of stack[places[i]], with the learning_rate times factors[i]. The number
+        of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.
+        """
+
+        def one(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+            i, held, losses, updated = carry
+            batch = jax.tree.map(lambda each: lax.dynamic_index_in_dim(each, places[i], keepdims=False)[:rows], stack)
+            factor = None if factors is None else factors[i]
+            held, loss, fine = self._step(held, batch, Number(first + i, as_float + i), factor)
+            updated = updated if fine is None else updated.at[i].set(fine)
+            return i + 1, held, losses.at[i].set(loss), updated
+
+        # 1.0 · an integer is to JAX what a Python float is: no wider than the array that it meets
+        as_float = 1.0 * first
+        start = (jnp.asarray(0, "int32"), held, jnp.zeros(STEPS, self._network.dtype), jnp.ones(STEPS, bool))
+        _, held, losses, updated = lax.while_loop(lambda carry: carry[0] < count, one, start)
+        trained = [held.parameters[name] for name in self._network.trained]
+        finite = _finite([*trained, *jax.tree.leaves(held.slots)])
+        return Steps(held, losses, updated, finite, finite & jnp.all(updated))
+
+    def _step(self, held: Held, batch: Rows, number: Number, factor: Array | None) -> tuple[Held, Array, Array | None]:
+        """One step: the state after it, its loss, and whether what the layers updated is finite, if they update."""
+        network, plan = self._network, self._plan
+        passes = network.passes(
+            network.by_stage(held.parameters), batch.x, batch.t, plan.seed, number.whole, weights=batch.weights
+        )
+        gradients = {
+            f"{stage.name}.{name}": checked_gradient(stage, name, passes.gradients[i]).astype(network.dtype)
+            for i, stage in enumerate(network.stages)
+            for name in stage.trained
+        }
+        if plan.clip_norm is not None:
+            gradients = _clipped(gradients, plan.clip_norm)
+        assert plan.optimizer is not None
+        optimizer = plan.optimizer if factor is None else plan.optimizer.at(factor)
+        parameters, slots = dict(held.parameters), {slot: dict(own) for slot, own in held.slots.items()}
+        for name, gradient in gradients.items():
+            own = {slot: arrays[name] for slot, arrays in slots.items()}
+            parameters[name], changed = optimizer.update(parameters[name], gradient, own, number.real)
+            for slot, array in changed.items():
+                slots[slot][name] = array
+        updates = {}
+        for stage, of_stage in zip(network.stages, passes.updates, strict=True):
+            for name, value in of_stage.items():
+                check_update(stage, name, value)
+                updates[f"{stage.name}.{name}"] = value.astype(network.dtype)
+        return Held(parameters | updates, slots), passes.loss, _finite(updates.values()) if updates else None
+
+    def _predict(self, parameters: Params, x: Array) -> Array:
+        return self._network.predict(self._network.by_stage(parameters), x)
+
+    def _losses(self, parameters: Params, x: Array, t: Array) -> tuple[Array, Array]:
+        network = self._network
+        arrays = network.forward(network.by_stage(parameters), x, [Context(False)] * len(network.stages))
+        return arrays[-1], network.losses(arrays, t)
+
+
+def _finite(arrays: Iterable[Array]) -> Array:
+    found = jnp.asarray(True)
+    for array in arrays:
+        found &= jnp.all(jnp.isfinite(array))
+    return found
+
+
+def _clipped(gradients: Mapping[str, Array], most: float) -> dict[str, Array]:
+    """The gradients, scaled down together where √(Σ g²) is more than `most`; float64, so that no square overflows."""
+    squares = (jnp.sum(jnp.square(gradient.astype("float64"))) for gradient in gradients.values())
+    scale = most / jnp.maximum(jnp.sqrt(sum(squares)), most)
+    return {name: gradient * scale.astype(gradient.dtype) for name, gradient in gradients.items()}
+
+
+class _Same:
+    """A value that equals itself alone."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def programs_of(network: Network, plan: Plan) -> Programs:
+    """The programs of a network and a plan: those of an earlier session, with what they compiled, if it had both."""
+    return _programs(_Same(network), _Same(plan.optimizer), plan._replace(optimizer=None))
+
+
+@lru_cache(maxsize=16)
+def _programs(network: _Same, optimizer: _Same, plan: Plan) -> Programs:
+    return Programs(network.value, plan._replace(optimizer=optimizer.value))

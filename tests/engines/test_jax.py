@@ -1,0 +1,277 @@
+"""The JAX engine: NumPy's numbers, in compiled loops, and nothing kept of a step that went wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Activation, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit.data.batches import Rows
+
+jax = pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
+
+RANDOM = np.random.default_rng(0)
+X, T = RANDOM.normal(size=(8, 4)), np.eye(3)[RANDOM.integers(0, 3, 8)]
+CLOSE = {"float32": 1e-5, "float64": 1e-12}
+OPTIMIZERS = {
+    "sgd": "sgd",
+    "momentum": {"type": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+    "adam": {"type": "adam", "weight_decay": 0.01},
+}
+
+
+def model(engine: str, optimizer: str = "adam", **fields: Any) -> Model:
+    """4 - 5 relu - 3 softmax, in batches of 4."""
+    given: dict[str, Any] = {
+        "layers": [
+            {"type": "dense", "units": 5, "activation": "relu"},
+            {"type": "dense", "units": 3, "activation": "softmax"},
+        ],
+        "loss": "cross_entropy",
+        "training": {"batch_size": 4},
+    }
+    return Model(input=[4], engine=engine, optimizer=OPTIMIZERS[optimizer], **given | fields)
+
+
+def expect_close(found: Model, due: Model, close: float) -> None:
+    """Parameters, slots and outputs agree, each array on the scale of its largest number."""
+    assert found.step == due.step
+    arrays = [(found.parameters[name], array) for name, array in due.parameters.items()]
+    for slot, own in due.session().state.slots.items():
+        arrays += [(found.session().state.slots[slot][name], array) for name, array in own.items()]
+    for one, other in [*arrays, (found.predict(X), due.predict(X))]:
+        np.testing.assert_allclose(one, other, rtol=close, atol=close * np.abs(other).max())
+
+
+@pytest.mark.parametrize("dtype", CLOSE)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_hundred_steps_give_what_they_give_on_numpy(optimizer: str, dtype: str) -> None:
+    found, due = (model(engine, optimizer, dtype=dtype) for engine in ("jax", "numpy"))
+    trained = [each.train(X, T, steps=100) for each in (found, due)]
+    assert trained[0].loss == pytest.approx(trained[1].loss, rel=CLOSE[dtype])
+    expect_close(found, due, CLOSE[dtype])
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [
+        ("half_squared_error", None),
+        ("mean_squared_error", "sigmoid"),
+        ("binary_cross_entropy", "sigmoid"),
+        ("binary_cross_entropy", "softmax"),
+        ("cross_entropy", "sigmoid"),
+    ],
+)
+def test_every_loss_gives_what_it_gives_on_numpy(loss: str, activation: str | None) -> None:
+    layers = [{"type": "dense", "units": 3, **({"activation": activation} if activation else {})}]
+    found, due = (model(engine, loss=loss, layers=layers) for engine in ("jax", "numpy"))
+    for each in (found, due):
+        each.train(X, T, steps=100)
+    expect_close(found, due, 1e-5)
+
+
+def test_schedule_clipping_weights_and_frozen_layers_give_what_they_give_on_numpy() -> None:
+    training = {"batch_size": 4, "schedule": "cosine", "clip_norm": 0.1, "steps": 100}
+    layers = [{"type": "dense", "units": 5, "trainable": False}, {"type": "dense", "units": 3, "activation": "softmax"}]
+    found, due = (model(engine, layers=layers, dtype="float64", training=training) for engine in ("jax", "numpy"))
+    for each in (found, due):
+        each.train(X, T, weights=np.arange(8.0))
+    expect_close(found, due, 1e-12)
+
+
+@pytest.mark.parametrize("engines", [("jax", "numpy"), ("numpy", "jax")])
+def test_a_run_goes_on_on_the_other_engine(engines: tuple[str, str]) -> None:
+    moved, due = model(engines[0], dtype="float64"), model("numpy", dtype="float64")
+    moved.train(X, T, steps=4)
+    moved.engine = layerkit.JAX() if engines[1] == "jax" else layerkit.NumPy()
+    moved.train(X, T, steps=5)
+    due.train(X, T, steps=9)
+    expect_close(moved, due, 1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [4, 8])
+def test_the_bits_of_a_step_do_not_depend_on_how_many_a_call_takes(batch_size: int) -> None:
+    at_once, one_by_one = (model("jax", training={"batch_size": batch_size}) for _ in range(2))
+    at_once.train(X, T, steps=9)
+    for _ in range(9):
+        one_by_one.train(X, T, steps=1)
+    for name, array in at_once.parameters.items():
+        np.testing.assert_array_equal(one_by_one.parameters[name], array)
+
+
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """What XLA compiles inside."""
+    found: list[str] = []
+
+    def note(event: str, seconds: float, **about: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            found.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield found
+    jax.monitoring.clear_event_listeners()
+
+
+def test_a_shape_is_compiled_once_however_many_steps_or_rows_follow() -> None:
+    trained = model("jax")
+    session = trained.session()
+    batches = [Rows(X[i : i + 4].astype("f"), T[i : i + 4].astype("f")) for i in range(5)]
+    session.train(batches[:1])
+    session.predict(X[:5].astype("f"))
+    with compilations() as found:
+        session.train(batches[1:])
+        session.train([batches[0]] * 20)
+        for rows in (6, 7, 8):
+            assert session.predict(X[:rows].astype("f")).shape == (rows, 3)
+        trained.session().train(batches)
+    assert not found
+
+
+def test_nothing_is_left_of_64_bits_outside() -> None:
+    model("jax", dtype="float64").train(X, T, steps=1)
+    assert jax.numpy.asarray(1.0).dtype == "float32"
+
+
+class Mean(Layer):
+    """Takes off a running mean, which it changes by `moved`."""
+
+    moved: Any
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"mean": Parameter(input_shape, Zeros(), trainable=False)}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        if context.training and x.shape[0] == 8:
+            context.update(*self.moved(params["mean"]))
+        return x - params["mean"]
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+def with_mean(moved: Callable[[Any], tuple[str, Any]], engine: str = "jax") -> Model:
+    layers = [Mean(moved=moved), Dense(units=3, kernel=0.5)]
+    return Model(input=[4], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine)
+
+
+def test_an_update_sets_a_parameter_that_is_not_trained() -> None:
+    trained = with_mean(lambda mean: ("mean", mean + 1.0))
+    trained.train(X, T, steps=3)
+    np.testing.assert_array_equal(trained.parameters["layers.0.mean"], [3.0] * 4)
+
+
+@pytest.mark.parametrize(
+    ("moved", "error"),
+    [
+        (lambda mean: ("maen", mean), PartError),
+        (lambda mean: ("mean", mean[:1]), PartError),
+        (lambda mean: ("mean", (mean + 1.0) / (mean < 3.0)), TrainingError),
+    ],
+)
+def test_an_update_that_can_not_be_is_refused_as_on_numpy(moved: Any, error: type[Exception]) -> None:
+    said = []
+    for engine in ("jax", "numpy"):
+        stopped = with_mean(moved, engine)
+        with pytest.raises(error) as raised:
+            stopped.train(X, T, steps=20)
+        said.append((str(raised.value), stopped.step, stopped.parameters["layers.0.mean"].tolist()))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "rate"),
+    [
+        ({}, 1e12),  # the outputs overflow
+        ({"loss": "half_squared_error"}, 1e38),  # a parameter does
+        ({"loss": "half_squared_error", "training": {"batch_size": 8}}, 30.0),  # after many steps of one call
+    ],
+)
+def test_a_run_that_diverges_stops_at_the_step_and_with_the_words_of_numpy(fields: Any, rate: float) -> None:
+    layers = [{"type": "dense", "units": 5}, {"type": "dense", "units": 3}]
+    wild = {"layers": layers, "loss": "mean_squared_error"} | fields
+    stopped = []
+    for engine in ("jax", "numpy"):
+        run = model(engine, **wild)
+        run = Model(**run.document.to_json() | {"optimizer": {"type": "sgd", "learning_rate": rate}})
+        with pytest.raises(TrainingError) as raised:
+            run.train(X, T, steps=500)
+        stopped.append((run.step, str(raised.value)))
+        assert all(np.isfinite(array).all() for array in run.parameters.values())
+    assert stopped[0] == stopped[1]
+
+
+class Branches(Activation):
+    """Asks for a value."""
+
+    def __call__(self, x: Any) -> Any:
+        return x if x.shape[0] < 8 or x[0, 0] > 0 else 2.0 * x
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 1.0 + 0.0 * x
+
+
+class OnNumPy(Activation):
+    """Calls NumPy itself."""
+
+    def __call__(self, x: Any) -> Any:
+        return 2.0 * x
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return np.full(x.shape, 2.0, x.dtype) * np.sign(np.asarray(x)) ** 2
+
+
+@pytest.mark.parametrize(("part", "due"), [(Branches(), "Branches.forward"), (OnNumPy(), "OnNumPy.backward")])
+def test_a_part_that_does_not_trace_is_named_with_its_stage_and_what_would_work(part: Activation, due: str) -> None:
+    broken = Model(
+        input=[4],
+        layers=[Dense(units=3), part, Dense(units=3)],
+        loss="half_squared_error",
+        optimizer="sgd",
+        engine="jax",
+    )
+    with pytest.raises(PartError, match=rf"layers.1: {due} can't be compiled by JAX .* use xp.where"):
+        broken.train(X, T, steps=1)
+
+
+def test_without_jax_the_error_says_how_to_install_it(cli: Any, models: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jax", None)
+    ran = cli("train", models / "activity.json", "--engine", "jax")
+    assert (ran.code, ran.out) == (2, "")
+    assert '`pip install "layerkit[jax]"`' in ran.err
+    assert ran.err.count("\n") == 1
+
+
+def test_the_command_line_trains_and_predicts_on_it(cli: Any, models: Any) -> None:
+    trained = cli("train", models / "activity.json", "--engine", "jax", "--format", "json")
+    assert trained.json["loss"] == pytest.approx(0.003128487647, rel=1e-9)
+    saved = layerkit.load(models / "activity.safetensors")
+    assert saved.document.engine is None
+    outputs = [
+        cli(verb, models / "activity.json", "--engine", engine, "--format", "json").json
+        for verb in ("predict", "evaluate")
+        for engine in ("jax", "numpy")
+    ]
+    assert outputs[0]["predictions"] == [pytest.approx(row, rel=1e-12) for row in outputs[1]["predictions"]]
+    assert outputs[2]["loss"] == pytest.approx(outputs[3]["loss"], rel=1e-12)
+
+
+def test_an_unknown_engine_gets_its_close_match(cli: Any, models: Any) -> None:
+    ran = cli("train", models / "activity.json", "--engine", "jaxx")
+    assert ran.code == 2
+    assert 'did you mean "jax"?' in ran.err
+
+
+def test_jax_is_imported_only_where_it_is_used() -> None:
+    code = (
+        "import sys, layerkit; model = layerkit.Model(input=[1], layers=['relu']); model.predict([[1.0]]); "
+        "layerkit.JAX(); assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
