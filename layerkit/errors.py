@@ -56,6 +56,8 @@ class TrainingError(LayerkitError):
     """A run stopped: a loss or a parameter is no longer finite, or a part failed at a step."""
 
     exit_code = 1
+    losses: tuple[float, ...] = ()
+    """Of the steps that were taken, by the same call of the engine, before the one that failed."""
 
 
 class CellError(ValueError):

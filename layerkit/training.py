@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -12,14 +12,15 @@ import numpy as np
 from layerkit.data.batches import Rows, Source, steps_per_epoch
 from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
+from layerkit.errors import TrainingError
 from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
 from layerkit.parts import Metric
 
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
-MOST_STEPS_PER_CALL = 4096
-MOST_ROWS_PER_CALL = 65_536
+MOST_STEPS_PER_CALL = 2**14
+MOST_ROWS_PER_CALL = 2**18
 """They are all in memory at once, though the file that they come from may not be."""
 ROWS_PER_PASS = 8192
 
@@ -86,22 +87,31 @@ def train(
     started = saved = run.clock()
     first, most = step, 1
     ahead = _batches(run, step)
+
+    def count(losses: Sequence[float]) -> None:
+        """Enter steps into the history, one by one: a run that is taken up again then adds in the same order."""
+        nonlocal step
+        for loss in losses:
+            step += 1
+            history.add(loss)
+            record = _close_epoch(session, run, step, history) if step % run.steps_per_epoch == 0 else None
+            if record is not None or step == first + 1 or loss is losses[-1]:
+                report(_progress(run, step, first, loss, run.clock() - started, record))
+
     while step < run.goal:
         if run.patience is not None and run.patience.is_over(history):
             return End(step, "patience")
         if stop():
             return End(step, "stop")
         began = run.clock()
-        losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
-        now = run.clock()
+        try:
+            losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
+        except TrainingError as error:
+            count(error.losses)
+            raise
         # so that a request to stop is soon heard, and a small step doesn't wait for the loop
-        most = min(most * 8, MOST_STEPS_PER_CALL) if now - began < QUICK else most
-        for loss in losses:  # one by one: a run that is taken up again then adds in the same order
-            step += 1
-            history.add(loss)
-            record = _close_epoch(session, run, step, history) if step % run.steps_per_epoch == 0 else None
-            if record is not None or step == first + 1 or loss is losses[-1]:
-                report(_progress(run, step, first, loss, now - started, record))
+        most = min(most * 8, MOST_STEPS_PER_CALL) if run.clock() - began < QUICK else most
+        count(losses)
         if step < run.goal and _due(run.checkpoint, step, run.clock() - saved):
             save()
             saved = run.clock()
@@ -118,7 +128,8 @@ def _batches(run: Run, step: int) -> Iterator[Rows]:
 
 def _steps_until_a_look(run: Run, step: int, most: int) -> int:
     """How many steps the engine may take before anything else has to happen."""
-    due = [most, run.goal - step, max(MOST_ROWS_PER_CALL // run.batch_size, 1)]
+    rows = min(run.batch_size, run.rows.count)
+    due = [most, run.goal - step, max(MOST_ROWS_PER_CALL // rows, 1)]
     if run.checkpoint.steps is not None:
         due.append(run.checkpoint.steps - step % run.checkpoint.steps)
     if run.validation is not None or run.patience is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import DataError, Dense, DocumentError, Model
+from layerkit import DataError, Dense, DocumentError, Model, TrainingError
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 3))
@@ -236,3 +237,41 @@ def test_a_call_of_many_steps_closes_every_epoch_in_it() -> None:
     history = model.history
     assert history["step"].tolist() == list(range(1, 701))
     assert np.all(np.diff(history["loss"]) <= 0.0)
+
+
+class TestDivergence:
+    def wild(self, folder: Path) -> Path:
+        """A document whose second step overflows: w = 1e30 after the first, and (w x)² has no place in float32."""
+        document = {
+            "input": [1],
+            "layers": [{"type": "dense", "units": 1, "kernel": [[0.0]], "bias": None}],
+            "loss": "half_squared_error",
+            "optimizer": {"type": "sgd", "learning_rate": 1e30},
+            "training": {"steps": 9, "batch_size": 1, "data": {"x": [[1.0], [1.0]], "y": [[1.0], [1.0]]}},
+        }
+        path = folder / "wild.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    def test_the_last_finite_model_is_kept_where_there_was_none(self, tmp_path: Path, cli: Any) -> None:
+        path = self.wild(tmp_path)
+        ran = cli("train", path)
+        assert (ran.code, "no longer finite at step 2" in ran.err) == (1, True)
+        kept = layerkit.load(path.with_suffix(".safetensors"))
+        assert kept.step == 1
+        assert weight(kept) == pytest.approx(1e30)
+
+    def test_an_earlier_file_stays_as_it_was(self, tmp_path: Path, cli: Any) -> None:
+        path = self.wild(tmp_path)
+        cli("train", path)
+        before = path.with_suffix(".safetensors").read_bytes()
+        assert cli("train", path, "--restart").code == 1
+        assert path.with_suffix(".safetensors").read_bytes() == before
+
+    def test_the_history_has_the_losses_of_the_steps_that_were_taken(self) -> None:
+        x, y = np.ones((300, 1)), np.ones((300, 1))
+        y[299] = 1e200  # its square overflows, at whichever step of the first epoch
+        model = line(training={"batch_size": 1})
+        with pytest.raises(TrainingError):
+            model.train(x, y, epochs=1)
+        assert model._history.loss_count == model.step > 0

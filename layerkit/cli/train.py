@@ -83,6 +83,7 @@ def command(
     from layerkit.data.reading import File
     from layerkit.engines.jax import JAX
     from layerkit.engines.processes import Processes, check_same, join, leaving_at_once
+    from layerkit.errors import TrainingError
     from layerkit.files import check_writable
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -123,7 +124,12 @@ def command(
 
         signals.defer()
         with reporting(form, quiet, opened.step, plan.goal) as report:
-            trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
+            try:
+                trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
+            except TrainingError:
+                if processes.first and opened.step and not path.exists():
+                    opened.save()  # the last finite model, where there is none yet
+                raise
         if trained.steps and processes.first:
             opened.save()
     if not quiet:

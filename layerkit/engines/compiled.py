@@ -42,7 +42,11 @@ class CompiledSession(Session):
         losses: list[float] = []
         with self._on_jax(batches[0].x):
             for stack in self._stacks.of(batches):
-                losses += self._take(stack)
+                try:
+                    losses += self._take(stack)
+                except TrainingError as error:
+                    error.losses = (*losses, *error.losses)
+                    raise
         return losses
 
     def predict(self, x: Array) -> Array:
@@ -87,7 +91,9 @@ class CompiledSession(Session):
             low, high = (middle, high) if taken(middle).finite else (low, middle - 1)
         self._held, self._step = taken(low).held, self._step + low
         wrong = jax.tree.map(np.asarray, taken(low + 1).held)
-        raise self._stopped(stack.batch(low), wrong, np.isfinite(losses[low]))
+        error = self._stopped(stack.batch(low), wrong, np.isfinite(losses[low]))
+        error.losses = tuple(losses[:low].tolist())
+        raise error
 
     def _stopped(self, batch: Rows, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""

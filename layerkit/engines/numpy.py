@@ -52,8 +52,15 @@ class NumPySession(Session):
         self._recorded: dict[Shape, RecordedStep | None] = {}
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
+        losses: list[float] = []
         with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
-            return [self._take_step(batch) for batch in batches]
+            try:
+                for batch in batches:
+                    losses.append(self._take_step(batch))
+            except TrainingError as error:
+                error.losses = tuple(losses)
+                raise
+        return losses
 
     def predict(self, x: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -44,7 +44,8 @@ class Session(ABC):
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         """Take one step a batch and give each batch's loss, before its step.
 
-        Raises TrainingError at the first step whose loss or parameters aren't finite; the state stays as before it.
+        Raises TrainingError at the first step whose loss or parameters aren't finite; the state stays as before it, and
+        the error has the losses of the steps that were taken.
         """
 
     @abstractmethod

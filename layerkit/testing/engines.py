@@ -125,11 +125,15 @@ def divergence(subject: Subject) -> None:
     session, due = subject.session(), subject.session()
     batches = subject.batches(0, STEPS)
     batches[1] = batches[1]._replace(t=np.full_like(batches[1].t, np.inf))
-    due.train(batches[:1])
+    losses = due.train(batches[:1])
     try:
         session.train(batches)
-    except TrainingError:
+    except TrainingError as error:
         _expect_same_state(session.state, due.state, "isn't that of the step before the one that fails")
+        if len(error.losses) != 1:
+            raise CheckFailed(
+                "the error lacks the losses of the steps before", found=error.losses, due=losses
+            ) from None
         return
     raise CheckFailed("a loss that is not finite goes unnoticed", due="TrainingError")
 

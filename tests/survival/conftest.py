@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from campaigns import Start, change
+
+from layerkit.signals import ENDING
 
 
 @pytest.fixture
@@ -35,8 +38,8 @@ def start() -> Iterator[Start]:
         **how: Any,
     ) -> subprocess.Popen[str]:
         command = [*before, sys.executable, *program, "train", model, "--format", "json", *options]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-        process = subprocess.Popen([str(word) for word in command], text=True, **pipes)
+        own = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _heed_signals} | how
+        process = subprocess.Popen([str(word) for word in command], text=True, **own)
         started.append(process)
         return process
 
@@ -44,3 +47,9 @@ def start() -> Iterator[Start]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def _heed_signals() -> None:
+    """A shell's job in the background ignores some of them, and so would what it starts."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
