@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -25,8 +24,7 @@ from layerkit.parts import Table
 Encode: TypeAlias = Callable[[Table], Rows]
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(NamedTuple):
     """The document with its columns fitted, its training rows, and its validation rows if it keeps any."""
 
     document: Document
