@@ -81,7 +81,6 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.reading import File
-    from layerkit.engines.jax import JAX
     from layerkit.engines.processes import Processes, check_same, join, leaving_at_once
     from layerkit.errors import TrainingError
     from layerkit.files import check_writable
@@ -93,7 +92,7 @@ def command(
     path = saved_path(model, output)
     check_writable(path)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
-    if together and not isinstance(engine_named(engine), JAX):
+    if together and engine != "jax":
         raise click.UsageError("processes train together on JAX alone: give --engine jax")
     processes = join(coordinator, num_processes, process_id) if together else Processes()
     quiet = quiet or not processes.first

@@ -11,9 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from layerkit.errors import DocumentError, LayerkitError, TrainingError
 
@@ -25,8 +24,7 @@ SECONDS_OF_SILENCE = 20
 LOST = "the other processes can't be reached, one of them may have died: start all again to go on from the last save"
 
 
-@dataclass(frozen=True)
-class Processes:
+class Processes(NamedTuple):
     """The processes of a run, as one of them sees them. A run of one needs nothing of it."""
 
     first: bool = True

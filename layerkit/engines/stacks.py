@@ -43,9 +43,7 @@ class Stacks:
 
     def __init__(self, network: Network, devices: Devices) -> None:
         self._network, self._devices = network, devices
-        self._at_first, self._in_order = devices.everywhere(
-            [np.zeros(STEPS, np.uint32), np.arange(STEPS, dtype=np.uint32)]
-        )
+        self._places: dict[int, Array] = {}
         self._buffers: dict[int, Rows] = {}
         self._last: tuple[Sequence[Rows], Rows] | None = None
 
@@ -59,20 +57,21 @@ class Stacks:
 
     def _first(self, batches: Sequence[Rows]) -> Stack:
         size = len(batches[0].x)
-        if _all_one(batches):
-            return Stack(self._placed(batches[:1], size), self._at_first, len(batches), size, batches[:1])
-        ids = [id(batch) for batch in batches]
-        different = list(dict(zip(ids, batches)).values())
-        fitting = different[: len(self._buffer(size).x)]
-        alike = next((i for i, batch in enumerate(fitting) if len(batch.x) != size), len(fitting))
-        if alike < len(different):
-            ids, different = ids[: ids.index(id(different[alike]))], different[:alike]
-        places = self._in_order
-        if len(different) < len(ids):
-            place_of = {id(batch): place for place, batch in enumerate(different)}
-            places = np.zeros(STEPS, np.uint32)
-            places[: len(ids)] = [place_of[each] for each in ids]
-        return Stack(self._placed(different, size), places, len(ids), size, different)
+        capacity = len(self._buffer(size).x)
+        cycle = _cycle(batches)
+        if cycle < len(batches) and cycle <= capacity and all(len(batch.x) == size for batch in batches[:cycle]):
+            different = batches[:cycle]
+            return Stack(self._placed(different, size), self._turns(cycle), len(batches), size, different)
+        fitting = batches[:capacity]
+        count = next((i for i, batch in enumerate(fitting) if len(batch.x) != size), len(fitting))
+        return Stack(self._placed(batches[:count], size), self._turns(STEPS), count, size, batches[:count])
+
+    def _turns(self, cycle: int) -> Array:
+        """The places of a stack of so many batches, over and over, on the devices."""
+        if cycle not in self._places:
+            turns = np.resize(np.arange(cycle, dtype=np.uint32), STEPS)
+            self._places[cycle] = self._devices.everywhere([turns])[0]
+        return self._places[cycle]
 
     def _placed(self, different: Sequence[Rows], size: int) -> Rows:
         """The different batches on the devices."""
@@ -114,14 +113,15 @@ class Stacks:
         return self._buffers[size]
 
 
-def _all_one(batches: Sequence[Rows]) -> bool:
-    """Whether all are one object, or equal numbers: the comparison of lists looks for identity first, and is fast."""
-    if batches[0] is not batches[-1]:
-        return False
+def _cycle(batches: Sequence[Rows]) -> int:
+    """After how many batches the same objects come again, over and over; all of them where they don't."""
+    length = next((i for i in range(1, len(batches)) if batches[i] is batches[0]), len(batches))
+    again = [*batches[:length]] * (len(batches) // length + 1)
     try:
-        return batches == [batches[0]] * len(batches)
+        # the comparison of lists looks for identity first, and is fast
+        return length if [*batches] == again[: len(batches)] else len(batches)
     except ValueError:  # the truth of an array: some are different
-        return False
+        return len(batches)
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
