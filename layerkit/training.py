@@ -20,7 +20,7 @@ from layerkit.parts import Metric
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
 MOST_STEPS_PER_CALL = 2**14
-MOST_ROWS_PER_CALL = 2**18
+MOST_ROWS_PER_CALL = 2**15
 """They are all in memory at once, though the file that they come from may not be."""
 ROWS_PER_PASS = 8192
 
