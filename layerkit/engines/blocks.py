@@ -22,7 +22,10 @@ MANY = 500_000
 
 
 class Block(NamedTuple):
-    """One stretch of all that the optimizer reads, and of where it writes."""
+    """One stretch of all that the optimizer reads, and of where it writes.
+
+    `new_parameter` is the parameter itself; before it is written, it is copied to `parameter`, which is read.
+    """
 
     parameter: Array
     gradient: Array
@@ -44,8 +47,11 @@ class BlockedUpdate:
     ) -> None:
         self.slots = slots
         """The slots as the last update left them; which arrays hold them changes with each."""
-        self._vector = vector
-        self._new_vector, self._new_slots = np.empty_like(vector), {n: np.empty_like(a) for n, a in slots.items()}
+        self.refused: dict[str, Array] = {}
+        """What an update that gave False would have made of the vector ("") and of each slot."""
+        # the vector is written where it lies, and kept for the case that this must be undone; slots change places
+        self._vector, self._kept = vector, np.empty_like(vector)
+        self._new_slots = {name: np.empty_like(array) for name, array in slots.items()}
         self._threads = threads if len(vector) >= MANY else 1
         self._pool: ThreadPoolExecutor | None = None
         self._now = np.ones(()), np.ones(())
@@ -57,23 +63,20 @@ class BlockedUpdate:
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step; False, and nothing changed, if that gives what isn't finite."""
         self._now[0][...], self._now[1][...] = step, factor
-        if not all(self._each(self._works[0])):
+        done = list(self._each(self._works[0]))
+        if not all(done):
+            self.refused = {"": self._vector.copy(), **self._new_slots}
+            np.copyto(self._vector, self._kept)
             return False
-        np.copyto(self._vector, self._new_vector)
         self.slots, self._new_slots = self._new_slots, self.slots
         self._works.reverse()
         return True
-
-    @property
-    def refused(self) -> dict[str, Array]:
-        """What the last update would have made of the vector ("") and of each slot."""
-        return {"": self._new_vector, **self._new_slots}
 
     def _stretches(self, gradient: Array, slots: dict[str, Array], new_slots: dict[str, Array]) -> Iterator[Block]:
         for first in range(0, len(gradient), BLOCK):
             at = slice(first, first + BLOCK)
             own, new = ({name: array[at] for name, array in each.items()} for each in (slots, new_slots))
-            yield Block(self._vector[at], gradient[at], own, self._new_vector[at], new)
+            yield Block(self._kept[at], gradient[at], own, self._vector[at], new)
 
     def _prepared(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[list[Callable[[], bool]]]:
         """For each thread, what updates its blocks, one call a block that says whether all is finite."""
@@ -87,6 +90,7 @@ class BlockedUpdate:
 
     def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
         def work() -> bool:
+            np.copyto(block.parameter, block.new_parameter)
             step, factor = map(float, self._now)
             parameter, slots = optimizer.at(factor).update(block.parameter, block.gradient, block.slots, step)
             block.new_parameter[...] = parameter
@@ -107,7 +111,8 @@ class BlockedUpdate:
 
         def several(own: Sequence[Callable[[], bool]]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
-                return all(work() for work in own)
+                done = [work() for work in own]  # all of it: what isn't done couldn't be undone
+            return all(done)
 
         return self._pool.map(several, works)
 
@@ -153,6 +158,7 @@ class _Recording:
 
 def _playing(calls: Sequence[Callable[[], object]], block: Block) -> Callable[[], bool]:
     def work() -> bool:
+        np.copyto(block.parameter, block.new_parameter)
         for call in calls:
             call()
         return _all_finite(block)
