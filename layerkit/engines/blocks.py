@@ -107,14 +107,16 @@ class BlockedUpdate:
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
-            self._pool = ThreadPoolExecutor(self._threads)
+            self._pool = ThreadPoolExecutor(len(works) - 1)
 
         def several(own: Sequence[Callable[[], bool]]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
                 done = [work() for work in own]  # all of it: what isn't done couldn't be undone
             return all(done)
 
-        return self._pool.map(several, works)
+        others = [self._pool.submit(several, own) for own in works[1:]]
+        mine = several(works[0])
+        return iter([mine, *(other.result() for other in others)])
 
 
 class _Recording:
