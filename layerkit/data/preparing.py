@@ -44,10 +44,10 @@ def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
     file = _held(File(folder / path, document), document) if isinstance(path, str) else None
     if not encoding.fitted(document):
         document = encoding.fit(document, training)
-    encode, tally = encoder(document, weights=True), Tally(document)
     if buffer is not None and isinstance(tables, File):
         return _streamed(document, training, held_out, file, buffer)
-    rows = tally.weighted(tally.add(_gathered(training, encode)))
+    tally = Tally(document)
+    rows = tally.weighted(tally.add(_gathered(training, encoder(document, weights=True))))
     validation = held_out or file
     return Prepared(
         document, InMemory(rows), None if validation is None else InMemory(_gathered(validation, encoder(document)))

@@ -187,6 +187,8 @@ def _identity(value: Any) -> Any:
         return tuple(map(_identity, value))
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
+    if isinstance(value, float):
+        return (float, repr(value))  # 0.0 and -0.0 are equal, and not the same
     return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
 
 

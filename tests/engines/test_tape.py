@@ -52,6 +52,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "whole numbers": lambda x: np_of(x).astype((np_of(x).astype(x * 99.0, np.int64) & 15) << 2, np.float64),
     "linear algebra": lambda x: np_of(x).linalg.vector_norm(x, axis=1),
     "constants": lambda x: x + np_of(x).arange(30, dtype=np.float64) * np_of(x).full((1, 30), 0.5),
+    "zeros of both signs": lambda x: np_of(x).copysign(x, -0.0) + 3.0 * np_of(x).copysign(x, 0.0),
     "the same call twice": lambda x: np_of(x).exp(x) + np_of(x).exp(x) * np_of(x).exp(-x),
 }
 
