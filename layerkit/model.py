@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from layerkit import registry, storage
+from layerkit import storage
 from layerkit.data import encoding, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
 from layerkit.data.preparing import encoder, fitted_on, prepare
@@ -19,13 +19,14 @@ from layerkit.data.streaming import Streamed
 from layerkit.data.tables import joined, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
-from layerkit.engines.session import Recipe, Session, State, unchanged
-from layerkit.errors import DocumentError, did_you_mean
-from layerkit.history import Figures, History, Patience
+from layerkit.engines.session import Session, State, unchanged
+from layerkit.errors import DocumentError
+from layerkit.history import Figures, History
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
-from layerkit.parts import Engine, Pace, Table
+from layerkit.parts import Engine, Table
+from layerkit.planning import declared_goal, factor_of, metrics_of, patience_of, recipe_of
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, figures, train
 
 if TYPE_CHECKING:
@@ -177,8 +178,8 @@ class Model:
         known = self._document.loss is not None and encoding.has_targets(self._document, table)
         due = encoding.targets(self._document, table, network.output_shape) if known else None
         per_epoch = steps_per_epoch(len(rows), self._document.training.batch_size)
-        factor = self._factor(self._declared_goal(per_epoch) or 1, per_epoch)
-        return explain(network, self._recipe(factor), self._current(), rows, due)
+        factor = factor_of(self._document, declared_goal(self._document, per_epoch) or 1, per_epoch)
+        return explain(network, recipe_of(self._document, factor), self._current(), rows, due)
 
     def train(
         self,
@@ -220,13 +221,13 @@ class Model:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
         per_epoch = steps_per_epoch(rows.count, size)
-        declared = self._declared_goal(per_epoch)
+        declared = declared_goal(self._document, per_epoch)
         further = (steps or 0) + (epochs or 0) * per_epoch
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
-        patience = self._patience(bool(validation), since=len(self._history.records) if further else 0)
-        factor = self._factor(declared or goal, per_epoch)
+        patience = patience_of(self._document, bool(validation), len(self._history.records) if further else 0)
+        factor = factor_of(self._document, declared or goal, per_epoch)
         return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
 
     def run(
@@ -267,38 +268,6 @@ class Model:
             self._state = self._current()._replace(parameters=self._history.best)
         return self._history.best_epoch
 
-    def _patience(self, validates: bool, since: int) -> Patience | None:
-        stopping = self._document.training.early_stopping
-        if stopping is None:
-            return None
-        metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
-        falls = {"loss": True}
-        if validates:
-            falls |= {"validation_loss": True, **{f"validation_{name}": each.falls for name, each in metrics.items()}}
-        figure = stopping.figure or ("validation_loss" if validates else "loss")
-        if figure not in falls:
-            message = f'there is no figure "{figure}" in the history; {did_you_mean(figure, falls)}'
-            raise DocumentError(message, "training.early_stopping.figure")
-        return Patience(figure, falls[figure], stopping.patience, stopping.min_change, since)
-
-    def _declared_goal(self, per_epoch: int) -> int:
-        """The step that the document's goal means; 0 if it declares none."""
-        training = self._document.training
-        return (training.steps or 0) + (training.epochs or 0) * per_epoch
-
-    def _recipe(self, factor: Callable[[int], float]) -> Recipe:
-        document = self._document
-        return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
-
-    def _factor(self, goal: int, per_epoch: int) -> Callable[[int], float]:
-        """What the learning_rate is multiplied by at each step, by the document's schedule."""
-        schedule = self._document.training.schedule
-        if schedule is None:
-            return unchanged
-        if not hasattr(self._document.optimizer, "learning_rate"):
-            raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
-        return lambda step: schedule(Pace(step - 1, goal, per_epoch))
-
     def session(self, run: Run | None = None) -> Session:
         """A session of the engine from where the model stands; the model itself doesn't follow it.
 
@@ -306,7 +275,7 @@ class Model:
         """
         engine = self.engine or self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        recipe = self._recipe(run.factor if run else unchanged)
+        recipe = recipe_of(self._document, run.factor if run else unchanged)
         session: Session = engine.session(self.network, recipe, self._current())
         return session
 
@@ -353,8 +322,7 @@ class Model:
         return self._state
 
     def _figures(self, session: Session, rows: Source) -> Figures:
-        metrics = {registry.name_of(type(metric)): metric for metric in self._document.training.metrics}
-        return figures(session, rows, metrics, lambda y: encoding.in_units(self._document, y))
+        return figures(session, rows, metrics_of(self._document), lambda y: encoding.in_units(self._document, y))
 
 
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:

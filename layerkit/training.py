@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -158,7 +158,7 @@ def _progress(run: Run, step: int, first: int, loss: float, seconds: float, reco
 
 
 def figures(
-    session: Session, source: Source, metrics: dict[str, Metric], for_people: Callable[[Array], Array]
+    session: Session, source: Source, metrics: Mapping[str, Metric], for_people: Callable[[Array], Array]
 ) -> Figures:
     """The mean loss over the rows and each metric, block by block. `for_people` gives outputs their own units."""
     total, sums = 0.0, dict[str, Any]()

@@ -1,0 +1,54 @@
+"""What a document's training asks for: its goal, how a step is taken, and when to stop early."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from layerkit import registry
+from layerkit.document import Document
+from layerkit.engines.session import Recipe, unchanged
+from layerkit.errors import DocumentError, did_you_mean
+from layerkit.history import Patience
+from layerkit.parts import Metric, Pace
+
+
+def declared_goal(document: Document, per_epoch: int) -> int:
+    """The step that the document's goal means; 0 if it declares none."""
+    training = document.training
+    return (training.steps or 0) + (training.epochs or 0) * per_epoch
+
+
+def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], float]:
+    """What the learning_rate is multiplied by at each step, by the document's schedule. Raises DocumentError."""
+    schedule = document.training.schedule
+    if schedule is None:
+        return unchanged
+    if not hasattr(document.optimizer, "learning_rate"):
+        raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
+    return lambda step: schedule(Pace(step - 1, goal, per_epoch))
+
+
+def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) -> Recipe:
+    """How a step is taken."""
+    return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
+
+
+def metrics_of(document: Document) -> Mapping[str, Metric]:
+    """The document's metrics by name."""
+    return {registry.name_of(type(metric)): metric for metric in document.training.metrics}
+
+
+def patience_of(document: Document, validates: bool, since: int) -> Patience | None:
+    """When the run ends early; epochs up to `since` make nobody impatient. Raises DocumentError for the figure."""
+    stopping = document.training.early_stopping
+    if stopping is None:
+        return None
+    falls = {"loss": True}
+    if validates:
+        falls |= {f"validation_{name}": metric.falls for name, metric in metrics_of(document).items()}
+        falls["validation_loss"] = True
+    figure = stopping.figure or ("validation_loss" if validates else "loss")
+    if figure not in falls:
+        message = f'there is no figure "{figure}" in the history; {did_you_mean(figure, falls)}'
+        raise DocumentError(message, "training.early_stopping.figure")
+    return Patience(figure, falls[figure], stopping.patience, stopping.min_change, since)
