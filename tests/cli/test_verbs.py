@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,10 @@ def test_a_signal_finishes_the_step_saves_and_exits_with_its_code(number: int, c
         "--format",
         "json",
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # a shell's job in the background ignores SIGINT, and so would what it starts
+    heeding = partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heeding) as process:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(0.1)
