@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -13,11 +13,10 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    ModelWrapValidatorHandler,
     ValidationError,
-    model_validator,
+    ValidatorFunctionWrapHandler,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from layerkit.errors import DocumentError, Fault, did_you_mean
 
@@ -40,7 +39,7 @@ class Declared(BaseModel):
     Raises DocumentError, with every fault, when one is constructed from fields that don't fit.
     """
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(
+    model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
 
@@ -57,13 +56,12 @@ class Declared(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         _accept_lists(schema)
-        return schema
+        return core_schema.no_info_wrap_validator_function(cls._name_close_fields, schema)
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _name_close_fields(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
+    def _name_close_fields(cls, data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         try:
-            return handler(data)
+            return validate(data)
         except ValidationError as error:
             known = [field.alias or name for name, field in cls.model_fields.items()]
             raise ValidationError.from_exception_data(

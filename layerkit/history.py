@@ -15,7 +15,7 @@ Figures: TypeAlias = dict[str, float]
 _BEST = "best."
 
 
-@dataclass
+@dataclass(eq=False)
 class History:
     """One record for each epoch: its last step, the mean loss of its steps, and what validation gave."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape
 from layerkit.random import Random
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """One layer or activation in its place. `parameters` are by the layer's own names."""
 
@@ -26,7 +26,7 @@ class Stage:
     output_shape: Shape
     parameters: Mapping[str, Parameter]
     trainable: bool
-    where: str = field(compare=False)
+    where: str
     """The place in the document, for messages."""
 
     @cached_property
@@ -43,7 +43,7 @@ class Passes(NamedTuple):
     updates: Sequence[Mapping[str, Array]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """Stages in order. Parameters go in as one mapping for each stage, by the layer's own names."""
 

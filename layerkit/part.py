@@ -2,7 +2,7 @@
 
 # no `from __future__ import annotations`: pydantic would parse the text of each ClassVar again for every part
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
@@ -21,20 +21,28 @@ class Part(Declared):
     A field annotated with an abstract kind (`kernel: Initializer`) takes any installed part of that kind.
     """
 
-    kind: ClassVar[str]
-    """Set by the abstract kinds alone."""
-    kinds: ClassVar[tuple[str, ...]]
-    """The kinds of name that a field of this abstract kind accepts."""
-    default_type: ClassVar[str | None] = None
-    """The part that an object without a "type" means."""
-    literal_field: ClassVar[tuple[str, str] | None] = None
-    """The part, and its field, that a bare number or array means."""
+    if TYPE_CHECKING:  # pydantic would look at each of them again for every part
+        kind: ClassVar[str]
+        kinds: ClassVar[tuple[str, ...]]
+        default_type: ClassVar[str | None]
+        literal_field: ClassVar[tuple[str, str] | None]
 
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        super().__pydantic_init_subclass__(**kwargs)
-        if "kind" in cls.__dict__:
-            KINDS[cls.kind] = cls
+    def __init_subclass__(
+        cls,
+        kind: str | None = None,
+        takes: tuple[str, ...] = (),
+        default_type: str | None = None,
+        literal_field: tuple[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """An abstract kind says its name, and what a field of this kind takes: which kinds of part, if not its own
+        alone; the part that an object without a "type" means; the part, and its field, that a bare number or array
+        means.
+        """
+        super().__init_subclass__(**kwargs)
+        if kind:
+            KINDS[kind] = cls
+            cls.kind, cls.kinds, cls.default_type, cls.literal_field = kind, takes or (kind,), default_type, literal_field
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -4,8 +4,7 @@ Every method computes on arrays of any array API namespace: `xp = x.__array_name
 A part keeps nothing on itself, changes no argument, and never branches on an array's values.
 """
 
-from __future__ import annotations
-
+# no `from __future__ import annotations`: pydantic would parse the text of each ClassVar again for every part
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,15 +29,12 @@ class Parameter:
     """
 
     shape: Shape
-    initializer: Initializer
+    initializer: "Initializer"
     trainable: bool = True
 
 
-class Layer(Part):
+class Layer(Part, kind="layer", takes=("layer", "activation")):
     """A function with parameters. Shapes are without the batch axis, which is the first axis of every array."""
-
-    kind = "layer"
-    kinds: ClassVar[tuple[str, ...]] = ("layer", "activation")
 
     def output_shape(self, input_shape: Shape) -> Shape:
         """The shape of y for an x of `input_shape`; raises ValueError where the layer can't take it."""
@@ -61,11 +57,8 @@ class Layer(Part):
         return {}
 
 
-class Activation(Layer):
+class Activation(Layer, kind="activation"):
     """y = f(x): no parameters, the same shape. Write `__call__` and `derivative`; nothing else is needed."""
-
-    kind = "activation"
-    kinds = ("activation",)
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -90,15 +83,13 @@ class Activation(Layer):
         return dy * self.derivative(x, y)
 
 
-class Loss(Part):
+class Loss(Part, kind="loss"):
     """How far y is from the target t, row by row. The network takes the mean over the rows.
 
     A loss may name its canonical `link`: where the last stage is that activation, the network uses `linked` and
     `linked_gradient`, which work from the pre-activation and neither overflow nor divide by zero.
     """
 
-    kind = "loss"
-    kinds = ("loss",)
     link: ClassVar[type[Activation] | None] = None
     labels: ClassVar[bool] = False
     """True where the last axis of t is one of several classes, so that data may give its index instead."""
@@ -120,11 +111,8 @@ class Loss(Part):
         raise NotImplementedError(f"{type(self).__name__} names a link and lacks linked_gradient")
 
 
-class Optimizer(Part):
+class Optimizer(Part, kind="optimizer"):
     """One elementwise update. An engine may run it on one flat vector, in blocks, or sharded."""
-
-    kind = "optimizer"
-    kinds = ("optimizer",)
 
     @property
     @abstractmethod
@@ -152,23 +140,16 @@ class Pace(NamedTuple):
     steps_per_epoch: int
 
 
-class Schedule(Part):
+class Schedule(Part, kind="schedule"):
     """What the optimizer's learning_rate is multiplied by, step by step. It computes with Python's own floats."""
-
-    kind = "schedule"
-    kinds = ("schedule",)
 
     @abstractmethod
     def __call__(self, pace: Pace) -> float:
         """The factor at this step; 1.0 leaves the learning_rate as it is."""
 
 
-class Initializer(Part):
+class Initializer(Part, kind="initializer", literal_field=("values", "values")):
     """The first values of a parameter. A literal number or array in a document is the initializer `values`."""
-
-    kind = "initializer"
-    kinds = ("initializer",)
-    literal_field: ClassVar[tuple[str, str] | None] = ("values", "values")
 
     def check(self, shape: Shape) -> None:
         """Raise ValueError if it can't fill this shape; nothing is allocated yet."""
@@ -178,11 +159,9 @@ class Initializer(Part):
         """An array of this shape and dtype of the namespace xp; `random` draws uniform and normal numbers."""
 
 
-class Metric(Part):
+class Metric(Part, kind="metric"):
     """A figure for people, from sums that add up over batches of any size."""
 
-    kind = "metric"
-    kinds = ("metric",)
     falls: ClassVar[bool] = False
     """True where a lower figure is the better one."""
 
@@ -195,12 +174,9 @@ class Metric(Part):
         """The figure, from the sums over all rows."""
 
 
-class Column(Part):
+class Column(Part, kind="column", default_type="number"):
     """A column of a table, to and from numbers. What is fitted stands in its own fields, and so in the saved file."""
 
-    kind = "column"
-    kinds = ("column",)
-    default_type: ClassVar[str | None] = "number"
     classes: ClassVar[bool] = False
     """True where the values are classes, whose shares a split keeps."""
 
@@ -249,7 +225,7 @@ class Column(Part):
         """One value a row, from (rows, width) as a network gives it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Some rows of named columns, and where each stood: its number, from 1, and its line if it is a text file's."""
 
@@ -264,11 +240,8 @@ class Table:
         return len(self.numbers)
 
 
-class Reader(Part):
+class Reader(Part, kind="reader"):
     """A data file to tables. Its name is the suffix of the files that it reads."""
-
-    kind = "reader"
-    kinds = ("reader",)
 
     @abstractmethod
     def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Table]:
@@ -282,11 +255,8 @@ class Reader(Part):
         return None
 
 
-class Engine(Part):
+class Engine(Part, kind="engine"):
     """Where the passes run."""
-
-    kind = "engine"
-    kinds = ("engine",)
 
     def check(self) -> None:
         """Raise PartError, with what would work, where a library that it runs on isn't installed."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, EntryPoints, distributions
+from typing import NamedTuple
 
 from layerkit.errors import Notice, PartError, did_you_mean
 
@@ -28,15 +28,14 @@ NAME_RULE = "a name is lower-case letters, digits and underscores, and starts wi
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
-@dataclass(frozen=True, order=True)
-class Installed:
+class Installed(NamedTuple):
     """A part that some installed distribution offers; known from its metadata, not imported yet."""
 
     kind: str
     name: str
     distribution: str
     version: str
-    entry_point: EntryPoint = field(compare=False, repr=False)
+    entry_point: EntryPoint
 
     @property
     def qualified(self) -> str:
@@ -47,16 +46,27 @@ class Installed:
 @cache
 def installed() -> tuple[Installed, ...]:
     """Every installed part, sorted, whatever the order of sys.path."""
-    found = entry_points()
-    return tuple(
-        sorted(
-            {
-                Installed(kind, entry.name, *_origin(entry), entry)
-                for kind, group in GROUPS.items()
-                for entry in found.select(group=group)
-            }
-        )
-    )
+    kinds = {group: kind for kind, group in GROUPS.items()}
+    found: dict[tuple[str, ...], Installed] = {}
+    for distribution, entries in _offering():
+        for entry in entries:
+            if entry.group in kinds:
+                part = Installed(kinds[entry.group], entry.name, *distribution, entry)
+                found.setdefault(part[:4], part)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _offering() -> Iterator[tuple[tuple[str, str], EntryPoints]]:
+    """Name and version of each distribution that offers parts, and all its entry points."""
+    names: set[str] = set()
+    for distribution in distributions():
+        # nearly none has any: to parse those of all packages would take longer than the rest
+        if "[layerkit." in (distribution.read_text("entry_points.txt") or ""):
+            name, version = _origin_of(distribution)
+            # of two copies on sys.path, the first is what gets imported
+            if _normal(name) not in names:
+                names.add(_normal(name))
+                yield (name, version), distribution.entry_points
 
 
 def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> Installed:
@@ -139,7 +149,6 @@ def name_of(cls: type) -> str:
     return reference_to(part) if part else cls.__name__
 
 
-@cache
 def _origin_of(distribution: Distribution) -> tuple[str, str]:
     # importlib.metadata would parse all of it, README and all, as an e-mail
     head = (distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or "").partition("\n\n")[0]
@@ -147,15 +156,13 @@ def _origin_of(distribution: Distribution) -> tuple[str, str]:
     return fields.get("Name", "unknown"), fields.get("Version", "unknown")
 
 
-def _origin(entry: EntryPoint) -> tuple[str, str]:
-    return _origin_of(entry.dist)
-
-
 def _same(distribution: str, wanted: str) -> bool:
-    def normal(name: str) -> str:
-        return re.sub(r"[-_.]+", "-", name).lower()
+    return not wanted or _normal(distribution) == _normal(wanted)
 
-    return not wanted or normal(distribution) == normal(wanted)
+
+def _normal(name: str) -> str:
+    """The name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _unknown(kind: str, reference: str, of_kind: list[Installed], distribution: str | None) -> str:

@@ -154,7 +154,6 @@ def test_a_newer_version_than_the_saved_files_is_noticed(install: Callable[..., 
         "Metadata-Version: 2.1\nName: half-life\nVersion: 2.0\n"
     )
     registry.installed.cache_clear()
-    registry._origin_of.cache_clear()
     with pytest.warns(Notice, match="saved with half-life 1.0; 2.0 is installed"):
         layerkit.load(path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -46,11 +45,11 @@ class Source(ABC):
         """All rows once, in the order that they stand in, at most `size` at a time."""
 
 
-@dataclass(frozen=True)
 class InMemory(Source):
     """Rows that are all in memory, in an order that is a permutation of all of them."""
 
-    rows: Rows
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
 
     @property
     def count(self) -> int:
