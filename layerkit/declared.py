@@ -1,7 +1,6 @@
 """The pydantic base of everything that is read from JSON: frozen, strict, and precise about what is wrong."""
 
-from __future__ import annotations
-
+# files that declare fields do without `from __future__ import annotations`: pydantic would have to parse each text again
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -39,9 +38,7 @@ class Declared(BaseModel):
     Raises DocumentError, with every fault, when one is constructed from fields that don't fit.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
     def __init__(self, /, **fields: Any) -> None:
         try:

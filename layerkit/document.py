@@ -1,7 +1,5 @@
 """The document: a model as JSON, and nothing that JSON can't say."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,12 +1,12 @@
 """Entry: one entry of `layers`, and the grammar that the document adds to any layer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, model_serializer, model_validator
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from layerkit.declared import Declared, refuse
+from layerkit.part import part_to_json
 from layerkit.parts import Activation, Layer
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
@@ -43,9 +43,19 @@ class Entry(Declared):
             raise refuse(f'"{self.name}" names something else in the saved file; choose another name')
         return self
 
-    @model_serializer(mode="wrap")
-    def _joined(self, handler: Any) -> Any:
-        fields = handler(self)
-        layer = fields.pop("layer")
-        grammar = {key: value for key, value in fields.items() if value not in (None, True)}
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = super().__get_pydantic_core_schema__(source, handler)
+        return {**schema, "serialization": core_schema.plain_serializer_function_ser_schema(cls._joined)}
+
+    def _joined(self) -> Any:
+        """As the document writes it."""
+        layer = part_to_json(self.layer)
+        grammar: dict[str, Any] = {}
+        if self.activation is not None:
+            grammar["activation"] = part_to_json(self.activation)
+        if self.name is not None:
+            grammar["name"] = self.name
+        if not self.trainable:
+            grammar["trainable"] = False
         return (layer if isinstance(layer, dict) else {"type": layer}) | grammar if grammar else layer

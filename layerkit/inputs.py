@@ -1,11 +1,9 @@
 """What goes in and what is due: arrays or columns, and the rows that a document writes or names."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationInfo, model_serializer
+from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationInfo
 from pydantic_core import core_schema
 
 from layerkit.declared import AT_LEAST_ONE, Declared, Size, refuse
@@ -19,9 +17,9 @@ class ArrayInput(Declared):
     shape: Annotated[tuple[Size, ...], AT_LEAST_ONE]
     dtype: Literal["float32", "float64", "int64"] | None = None
 
-    @model_serializer(mode="wrap")
-    def _short(self, handler: Any) -> Any:
-        return handler(self) if self.dtype else list(self.shape)
+    def to_json(self) -> Any:
+        """As the document writes it: the shape alone where that is all."""
+        return {"shape": list(self.shape), "dtype": self.dtype} if self.dtype else list(self.shape)
 
 
 def _read_input(value: Any, info: ValidationInfo) -> ArrayInput | tuple[Column, ...]:
@@ -109,6 +107,8 @@ def _plain(value: Any) -> Any:
     """As the document writes it."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, ArrayInput):
+        return value.to_json()
     if isinstance(value, Declared):
         return part_to_json(value) if isinstance(value, Part) else value.model_dump(mode="json", exclude_none=True)
     return value

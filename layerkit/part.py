@@ -1,6 +1,5 @@
 """Part: what every kind of part shares. A document names it, and one class is imported."""
 
-# no `from __future__ import annotations`: pydantic would parse the text of each ClassVar again for every part
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -42,7 +41,12 @@ class Part(Declared):
         super().__init_subclass__(**kwargs)
         if kind:
             KINDS[kind] = cls
-            cls.kind, cls.kinds, cls.default_type, cls.literal_field = kind, takes or (kind,), default_type, literal_field
+            cls.kind, cls.kinds, cls.default_type, cls.literal_field = (
+                kind,
+                takes or (kind,),
+                default_type,
+                literal_field,
+            )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

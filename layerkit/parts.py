@@ -4,7 +4,6 @@ Every method computes on arrays of any array API namespace: `xp = x.__array_name
 A part keeps nothing on itself, changes no argument, and never branches on an array's values.
 """
 
-# no `from __future__ import annotations`: pydantic would parse the text of each ClassVar again for every part
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The columns: from the cells of a table to numbers, and back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from math import inf, isfinite, isnan, nan, sqrt
 from typing import Any, ClassVar, Literal, Self

@@ -1,9 +1,7 @@
 """The initializers."""
 
-from __future__ import annotations
-
 from math import prod, sqrt
-from typing import Any
+from typing import Any, Self
 
 from pydantic import model_validator
 
@@ -49,7 +47,7 @@ class Values(Initializer):
     values: Any
 
     @model_validator(mode="after")
-    def _regular(self) -> Values:
+    def _regular(self) -> Self:
         values = self.values.tolist() if hasattr(self.values, "tolist") else self.values
         object.__setattr__(self, "values", _frozen(values))
         _shape(self.values)

@@ -1,7 +1,5 @@
 """The losses. y is the network's output and t the target, of one shape (rows, ...); each gives a number a row."""
 
-from __future__ import annotations
-
 from math import prod
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The metrics: figures for people, from sums over the rows."""
 
-from __future__ import annotations
-
 from math import sqrt
 from typing import ClassVar
 

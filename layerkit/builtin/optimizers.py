@@ -1,7 +1,5 @@
 """The optimizers: elementwise, and pure. w is a parameter, g its gradient."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The rectified linear unit."""
 
-from __future__ import annotations
-
 from layerkit.ops import Array
 from layerkit.parts import Activation
 

@@ -3,8 +3,6 @@
 A length is so many `steps` or `epochs`, or a share of the steps that the document's goal asks for.
 """
 
-from __future__ import annotations
-
 from math import ceil, cos, pi
 from typing import Self, TypeVar
 

@@ -1,7 +1,5 @@
 """The softmax."""
 
-from __future__ import annotations
-
 from layerkit.context import Context
 from layerkit.ops import Array
 from layerkit.parts import Activation, Params

@@ -1,7 +1,5 @@
 """Arrow's own files, and what every file that pyarrow reads has in common."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Comma-separated values."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """NumPy's archives."""
 
-from __future__ import annotations
-
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence

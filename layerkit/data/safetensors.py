@@ -1,7 +1,5 @@
 """safetensors files as data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The JAX engine: the same passes compiled by XLA, on a processor, GPUs, TPUs, or many machines."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from layerkit.engines.session import Recipe, Session, State

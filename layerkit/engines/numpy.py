@@ -1,7 +1,5 @@
 """The NumPy engine: the trained parameters are views of one flat vector, over which the optimizer runs once a step."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from math import isfinite, prod

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,7 +118,7 @@ def test_a_name_that_another_package_has_is_written_with_its_distribution(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (theirs,) = (part for part in registry.installed() if part.name == "relu")
-    others = (replace(theirs, name="wobble", distribution="wave-functions"),)
+    others = (theirs._replace(name="wobble", distribution="wave-functions"),)
     monkeypatch.setattr(registry, "installed", lambda: others)
     with pytest.warns(Notice, match="wave-functions has the activation"):
         write_package("activation", "wobble", tmp_path)
