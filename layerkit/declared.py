@@ -1,6 +1,6 @@
 """The pydantic base of everything that is read from JSON: frozen, strict, and precise about what is wrong."""
 
-# files that declare fields do without `from __future__ import annotations`: pydantic would have to parse each text again
+# a file that declares fields has no `from __future__ import annotations`: pydantic would parse each text once more
 import json
 import re
 from collections.abc import Iterable, Sequence

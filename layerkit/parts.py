@@ -20,7 +20,7 @@ Params: TypeAlias = Mapping[str, Array]
 Dtype: TypeAlias = Literal["float32", "float64"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parameter:
     """An array that a layer asks for: declared here, allocated by the network once all sizes are counted.
 
