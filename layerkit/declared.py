@@ -12,10 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
     ValidationError,
-    ValidatorFunctionWrapHandler,
+    model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from layerkit.errors import DocumentError, Fault, did_you_mean
 
@@ -53,12 +54,13 @@ class Declared(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         _accept_lists(schema)
-        return core_schema.no_info_wrap_validator_function(cls._name_close_fields, schema)
+        return schema
 
+    @model_validator(mode="wrap")
     @classmethod
-    def _name_close_fields(cls, data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    def _name_close_fields(cls, data: Any, handler: ModelWrapValidatorHandler[Any]) -> Any:
         try:
-            return validate(data)
+            return handler(data)
         except ValidationError as error:
             known = [field.alias or name for name, field in cls.model_fields.items()]
             raise ValidationError.from_exception_data(
