@@ -29,11 +29,11 @@ def packed(tables: Tables, document: Document) -> InOrder:
         columns = {name: _packed(name, values, document, codes) for name, values in table.columns.items()}
         found.append(Table(columns, table.numbers, table.source, _lines(table), table.others))
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
-        check_fits(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
+        check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
     return InOrder(found)
 
 
-def check_fits(size: int, source: str) -> None:
+def check_rows_fit(size: int, source: str) -> None:
     """Raise DataError, with what would work, if so many bytes are more than this machine has."""
     if size > memory():
         message = f"its rows need more than the {memory() / 2**30:,.1f} GiB that this machine has; {STREAM_IT}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit.data import encoding
 from layerkit.data.batches import InMemory, Rows, Source
-from layerkit.data.packing import check_fits, packed
+from layerkit.data.packing import check_rows_fit, packed
 from layerkit.data.reading import File, InOrder, Tables
 from layerkit.data.splitting import Drawn, Exact, Nothing, Side, Split
 from layerkit.data.streaming import Streamed
@@ -89,7 +89,7 @@ def _sides(document: Document, tables: Tables) -> tuple[Side, Side | None]:
     if isinstance(tables, InOrder):
         split = Exact(seed, fraction, _classes(document, tables))
         sides = Side(tables, split, False), Side(tables, split, True)
-        _check_sides([side.count(0, len(tables)) for side in sides], fraction, tables)
+        _check_sides([side.count(0, len(tables)) for side in sides], document, tables)
         return sides
     split = Drawn(seed, fraction, document)
     return Side(tables, split, False), Side(tables, split, True)
@@ -102,9 +102,9 @@ def _classes(document: Document, tables: InOrder) -> np.ndarray:
     return np.unique(list(chain.from_iterable(each or () for each in labels)), return_inverse=True)[1]
 
 
-def _check_sides(counts: list[int], fraction: float, tables: Tables) -> None:
+def _check_sides(counts: list[int], document: Document, tables: Tables) -> None:
     if not all(counts):
-        message = f"validation {fraction} of {sum(counts)} rows leaves one side without a row"
+        message = f"validation {document.training.validation} of {sum(counts)} rows leaves one side without a row"
         raise DataError(message, tables.source)
 
 
@@ -119,7 +119,7 @@ def _gathered(tables: Iterable[Table], encode: Encode) -> Rows:
             return rows
         if whole is None:
             arrays = [array for array in rows if array is not None]
-            check_fits(sum(array[:1].nbytes for array in arrays) * count, table.source)
+            check_rows_fit(sum(array[:1].nbytes for array in arrays) * count, table.source)
             whole = Rows(
                 *(None if array is None else np.empty((count, *array.shape[1:]), array.dtype) for array in rows)
             )
@@ -140,7 +140,7 @@ def _streamed(document: Document, training: Side, held_out: Side | None, file: T
             count += len(encode(held_out.of(table)).x)
     validation = None
     if held_out is not None:
-        _check_sides([tally.rows, count], float(str(document.training.validation)), training)
+        _check_sides([tally.rows, count], document, training.tables)
         validation = Streamed(held_out, encode, buffer, count)
     if file is not None:
         every = Side(file, Nothing(), False)
