@@ -58,13 +58,12 @@ class BlockedUpdate:
         turns = ((slots, self._new_slots), (self._new_slots, slots))
         # what one update reads, the next one writes
         stretches = [list(self._stretches(gradient, *turn)) for turn in turns]
-        self._works = [self._prepared(blocks, optimizer) for blocks in stretches] if optimizer else []
+        self._works = [self._shared_out(blocks, optimizer) for blocks in stretches] if optimizer else []
 
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step; False, and nothing changed, if that gives what isn't finite."""
         self._now[0][...], self._now[1][...] = step, factor
-        done = list(self._each(self._works[0]))
-        if not all(done):
+        if not all(self._each(self._works[0])):
             self.refused = {"": self._vector.copy(), **self._new_slots}
             np.copyto(self._vector, self._kept)
             return False
@@ -78,15 +77,22 @@ class BlockedUpdate:
             own, new = ({name: array[at] for name, array in each.items()} for each in (slots, new_slots))
             yield Block(self._kept[at], gradient[at], own, self._vector[at], new)
 
-    def _prepared(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[list[Callable[[], bool]]]:
-        """For each thread, what updates its blocks, one call a block that says whether all is finite."""
+    def _shared_out(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[Callable[[], bool]]:
+        """For each thread, what updates its blocks and says whether all is finite."""
         share = -(-len(blocks) // self._threads) or 1
-        works = []
-        for first in range(0, len(blocks), share):
-            recorded = _Recording(optimizer, self._now)
-            calls = [(block, recorded(block)) for block in blocks[first : first + share]]
-            works.append([_playing(c, block) if c else self._plain(block, optimizer) for block, c in calls])
-        return works
+        return [self._work(blocks[first : first + share], optimizer) for first in range(0, len(blocks), share)]
+
+    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
+        recorded = _Recording(optimizer, self._now)
+        calls = [(block, recorded(block)) for block in blocks]
+        updates = [_playing(own, block) if own else self._plain(block, optimizer) for block, own in calls]
+
+        def work() -> bool:
+            recorded.set_numbers()
+            done = [update() for update in updates]  # all of them: what isn't done couldn't be undone
+            return all(done)
+
+        return work
 
     def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
         def work() -> bool:
@@ -100,23 +106,21 @@ class BlockedUpdate:
 
         return work
 
-    def _each(self, works: Sequence[Sequence[Callable[[], bool]]]) -> Iterator[bool]:
+    def _each(self, works: Sequence[Callable[[], bool]]) -> list[bool]:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
         if len(works) == 1:
-            return (work() for work in works[0])
+            return [work() for work in works]
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(len(works) - 1)
 
-        def several(own: Sequence[Callable[[], bool]]) -> bool:
+        def quiet(work: Callable[[], bool]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
-                done = [work() for work in own]  # all of it: what isn't done couldn't be undone
-            return all(done)
+                return work()
 
-        others = [self._pool.submit(several, own) for own in works[1:]]
-        mine = several(works[0])
-        return iter([mine, *(other.result() for other in others)])
+        others = [self._pool.submit(quiet, work) for work in works[1:]]
+        return [works[0](), *(other.result() for other in others)]
 
 
 class _Recording:
@@ -139,6 +143,12 @@ class _Recording:
                 self._tapes[size] = None
         found = self._tapes[size]
         return found and found[0].over(list(zip(found[1].arrays(), block.arrays(), strict=True)))
+
+    def set_numbers(self) -> None:
+        """Work out the numbers of this step, once for all blocks."""
+        for found in self._tapes.values():
+            if found:
+                found[0].set_numbers()
 
     def _record(self, block: Block) -> tuple[Tape, Block]:
         def blank(arrays: dict[str, Array]) -> dict[str, Array]:

@@ -40,6 +40,7 @@ class Tape:
     """Calls in their order. A view costs nothing: it stays a view of an array that some call fills."""
 
     def __init__(self) -> None:
+        self._numbers: list[tuple[Array, Callable[[], Any]]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
         self._targets: dict[int, Array] = {}
@@ -51,7 +52,12 @@ class Tape:
 
     def watch_number(self, array: Array) -> RecordedNumber:
         """The same for a number, held by an array of float64 without axes."""
-        return RecordedNumber(array, self)
+        return RecordedNumber(lambda: array[()], self)
+
+    def holding(self, number: Callable[[], Any], dtype: Any) -> Array:
+        """An array without axes that `set_numbers` fills with what this formula gives."""
+        self._numbers.append((np.array(number(), dtype), number))
+        return self._numbers[-1][0]
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
@@ -102,9 +108,15 @@ class Tape:
         self._play = [filling(*call) for call in self._calls]
 
     def play(self) -> None:
-        """Make all calls again, over what the watched arrays hold now."""
+        """Make all calls again, over what the watched arrays and numbers hold now."""
+        self.set_numbers()
         for call in self._play:
             call()
+
+    def set_numbers(self) -> None:
+        """Work out the numbers that calls take: once for `play`, or for all that `over` gave."""
+        for array, number in self._numbers:
+            array[()] = number()
 
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
