@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.recorded import Number
 from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
@@ -54,7 +55,7 @@ class BlockedUpdate:
         self._new_slots = {name: np.empty_like(array) for name, array in slots.items()}
         self._threads = threads if len(vector) >= MANY else 1
         self._pool: ThreadPoolExecutor | None = None
-        self._now = np.ones(()), np.ones(())
+        self._now = Number(np.float64(1)), Number(np.float64(1))
         turns = ((slots, self._new_slots), (self._new_slots, slots))
         # what one update reads, the next one writes
         stretches = [list(self._stretches(gradient, *turn)) for turn in turns]
@@ -62,7 +63,8 @@ class BlockedUpdate:
 
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step; False, and nothing changed, if that gives what isn't finite."""
-        self._now[0][...], self._now[1][...] = step, factor
+        # NumPy's own floats, as in an array: where Python's would raise, they are infinite
+        self._now[0].value, self._now[1].value = np.float64(step), np.float64(factor)
         if not all(self._each(self._works[0])):
             self.refused = {"": self._vector.copy(), **self._new_slots}
             np.copyto(self._vector, self._kept)
@@ -97,7 +99,7 @@ class BlockedUpdate:
     def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
         def work() -> bool:
             np.copyto(block.parameter, block.new_parameter)
-            step, factor = map(float, self._now)
+            step, factor = (float(number.value) for number in self._now)
             parameter, slots = optimizer.at(factor).update(block.parameter, block.gradient, block.slots, step)
             block.new_parameter[...] = parameter
             for name, values in slots.items():
@@ -126,7 +128,7 @@ class BlockedUpdate:
 class _Recording:
     """The optimizer's calls on a tape, for each size of a block. A thread's blocks share what lies between them."""
 
-    def __init__(self, optimizer: Optimizer, now: tuple[Array, Array]) -> None:
+    def __init__(self, optimizer: Optimizer, now: tuple[Number, Number]) -> None:
         self._optimizer, self._now = optimizer, now
         self._tapes: dict[int, tuple[Tape, Block] | None] = {}
 

@@ -126,23 +126,29 @@ for _name, _function in _UNARY.items():
     setattr(Recorded, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
 
 
+class Number:
+    """A place for a number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+
 class RecordedNumber:
-    """A number that changes from step to step, as Python's own float: it takes the dtype of an array that it meets.
+    """A number that changes from step to step, as Python's own float: it takes the dtype of an array that it meets."""
 
-    It is kept as its formula. An array meets an array without axes, which holds what the formula gives this time.
-    """
+    __slots__ = ("_arrays", "_tape", "number")
 
-    __slots__ = ("_arrays", "_tape", "value")
-
-    def __init__(self, value: Callable[[], Any], tape: Tape) -> None:
-        self.value, self._tape = value, tape
-        self._arrays: dict[Any, Recorded] = {}
+    def __init__(self, number: Number, tape: Tape) -> None:
+        self.number, self._tape = number, tape
+        self._arrays: dict[Any, Array] = {}
 
     def as_array(self, dtype: Any) -> Recorded:
         """The number as an array without axes."""
         if dtype not in self._arrays:
-            self._arrays[dtype] = self._tape.watch(self._tape.holding(self.value, dtype))
-        return self._arrays[dtype]
+            self._arrays[dtype] = self._tape.held(self.number, dtype)
+        return Recorded(self._arrays[dtype], self._tape)
 
     @property
     def array(self) -> Array:
@@ -160,9 +166,9 @@ def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, 
     def apply(self: RecordedNumber, other: Any) -> Any:
         if not isinstance(other, RecordedNumber | int | float):
             return NotImplemented
-        given = other.value if isinstance(other, RecordedNumber) else lambda: other
-        left, right = (given, self.value) if swapped else (self.value, given)
-        return RecordedNumber(lambda: function(left(), right()), self._tape)
+        given = other.number if isinstance(other, RecordedNumber) else Number(other)
+        left, right = (given, self.number) if swapped else (self.number, given)
+        return RecordedNumber(self._tape.call_numbers(function, left, right), self._tape)
 
     return apply
 

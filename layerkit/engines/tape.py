@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.engines.filling import filling
-from layerkit.engines.recorded import Recorded, RecordedNumber, UnrecordableError
+from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 
 SMALL = 1024
@@ -40,7 +40,8 @@ class Tape:
     """Calls in their order. A view costs nothing: it stays a view of an array that some call fills."""
 
     def __init__(self) -> None:
-        self._numbers: list[tuple[Array, Callable[[], Any]]] = []
+        self._numbers: list[tuple[Number, Callable[[Any, Any], Any], Number, Number]] = []
+        self._held: list[tuple[Array, Number]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
         self._targets: dict[int, Array] = {}
@@ -50,14 +51,20 @@ class Tape:
         """An array whose values change from step to step. The calls that take it are recorded."""
         return Recorded(array, self)
 
-    def watch_number(self, array: Array) -> RecordedNumber:
-        """The same for a number, held by an array of float64 without axes."""
-        return RecordedNumber(lambda: array[()], self)
+    def watch_number(self, number: Number) -> RecordedNumber:
+        """The same for a number."""
+        return RecordedNumber(number, self)
 
-    def holding(self, number: Callable[[], Any], dtype: Any) -> Array:
-        """An array without axes that `set_numbers` fills with what this formula gives."""
-        self._numbers.append((np.array(number(), dtype), number))
-        return self._numbers[-1][0]
+    def call_numbers(self, function: Callable[[Any, Any], Any], left: Number, right: Number) -> Number:
+        """What a function gives for two numbers, recorded. It is done with the other numbers, before any arrays."""
+        out = Number(function(left.value, right.value))
+        self._numbers.append((out, function, left, right))
+        return out
+
+    def held(self, number: Number, dtype: Any) -> Array:
+        """An array without axes that holds the number."""
+        self._held.append((np.array(number.value, dtype), number))
+        return self._held[-1][0]
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
@@ -115,8 +122,10 @@ class Tape:
 
     def set_numbers(self) -> None:
         """Work out the numbers that calls take: once for `play`, or for all that `over` gave."""
-        for array, number in self._numbers:
-            array[()] = number()
+        for out, function, left, right in self._numbers:
+            out.value = function(left.value, right.value)
+        for array, number in self._held:
+            array[()] = number.value
 
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
