@@ -6,7 +6,7 @@ again costs neither the parts' own Python nor a new array, and gives the same bi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +34,10 @@ class Call(NamedTuple):
     def arrays(self) -> Iterator[Array]:
         """The arrays that go in."""
         return (value for value in _flat((self.args, *self.kwargs.values())) if isinstance(value, np.ndarray))
+
+    def touches(self, roots: Container[int]) -> bool:
+        """Whether it reads or fills an array with one of these roots."""
+        return any(id(_root(array)) in roots for array in (*self.arrays(), self.out))
 
 
 class Tape:
@@ -131,8 +135,8 @@ class Tape:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
         moved = {id(this): that for this, that in places}
         return [
-            filling(call.function, _placed(call.args, moved), _placed(call.kwargs, moved), _placed(call.out, moved))
-            for call in self._calls
+            filling(**_placed(call._asdict(), moved)) if call.touches(moved) else played
+            for call, played in zip(self._calls, self._play, strict=True)
         ]
 
 
