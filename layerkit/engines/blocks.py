@@ -37,9 +37,9 @@ class Block(NamedTuple):
         """Each of them."""
         return [self.gradient, *self.old.values(), *self.new.values()]
 
-    def written(self) -> list[Array]:
-        """What an update writes, in pieces."""
-        return [piece for array in self.new.values() for piece in pieces(array)]
+    def written(self) -> list[tuple[Array, Array]]:
+        """What an update writes, as `finite` takes it."""
+        return paired([*self.new.values()])
 
 
 class BlockedUpdate:
@@ -193,13 +193,17 @@ def _playing(calls: Sequence[Callable[[], object]], block: Block) -> Callable[[]
     return work
 
 
-def pieces(array: Array) -> list[Array]:
-    """The array in flat pieces, as `finite` takes them."""
-    flat = array.reshape(-1)
-    return [flat[first : first + PIECE] for first in range(0, flat.size, PIECE)]
+def paired(arrays: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """Arrays of one size in flat pieces, two by two; the last one of an odd number is its own partner."""
+    flat = [array.reshape(-1) for array in arrays]
+    partners = zip(flat[::2], [*flat[1::2], flat[-1]], strict=False)
+    pieces = [slice(first, first + PIECE) for first in range(0, flat[0].size, PIECE)]
+    return [(left[piece], right[piece]) for left, right in partners for piece in pieces]
 
 
-def finite(pieces: Sequence[Array]) -> bool:
-    """Whether every number of these flat arrays is one."""
-    # the sum of the squares is far cheaper than a test of each; only one that overflows needs the second look
-    return isfinite(sum([piece.dot(piece) for piece in pieces])) or all(np.isfinite(piece).all() for piece in pieces)
+def finite(pairs: Sequence[tuple[Array, Array]]) -> bool:
+    """Whether every number of these arrays is one."""
+    # a product is finite only where both its factors are, and BLAS sums products faster than anything tests numbers;
+    # only a sum that overflows needs the second look
+    total = sum([left.dot(right) for left, right in pairs])
+    return isfinite(total) or all(np.isfinite(each).all() for pair in pairs for each in pair)

@@ -10,7 +10,7 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, pieces
+from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
 from layerkit.engines.checks import check_update, checked_gradient, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
@@ -141,7 +141,7 @@ class NumPySession(Session):
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
         check_update(self._network.stages[i], name, value)
-        if not finite(pieces(value)):
+        if not finite(paired([value])):
             raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int) -> TrainingError:
@@ -152,7 +152,7 @@ class NumPySession(Session):
         """Which parameter, or which slot of one, an update made infinite."""
         for slot, vector in self._update.refused.items():
             for name, view in _views(vector, self._shapes).items():
-                if not finite(pieces(view)):
+                if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit import SGD, Adam, Optimizer
-from layerkit.engines.blocks import BLOCK, MANY, PARAMETER, BlockedUpdate
+from layerkit.engines.blocks import BLOCK, MANY, PARAMETER, PIECE, BlockedUpdate, finite, paired
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
@@ -48,3 +48,18 @@ def test_an_update_that_overflows_anywhere_changes_nothing(size: int) -> None:
     for name, array in before.items():
         np.testing.assert_array_equal(update.held[name], array)
     assert not np.isfinite(update.refused[PARAMETER][-2])
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", [0, PIECE, PIECE + 4])
+@pytest.mark.parametrize("which", range(3))
+def test_one_number_that_is_not_finite_is_found_even_beside_zeros(wrong: float, place: int, which: int) -> None:
+    arrays = [np.zeros(PIECE + 5) for _ in range(3)]
+    arrays[which][place] = wrong
+    with np.errstate(all="ignore"):
+        assert not finite(paired(arrays))
+
+
+def test_numbers_whose_products_overflow_are_finite() -> None:
+    with np.errstate(all="ignore"):
+        assert finite(paired([np.full((2, 3), 3e38, dtype=np.float32)] * 2))
