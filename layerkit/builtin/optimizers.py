@@ -39,6 +39,9 @@ class Adam(Optimizer):
 
     m ← beta1 · m + (1 - beta1) · g,  v ← beta2 · v + (1 - beta2) · g²
     w ← w - learning_rate · (m / (1 - beta1^step) / (√(v / (1 - beta2^step)) + epsilon) + weight_decay · w)
+
+    Computed in their more efficient order: with c = √(1 - beta2^step), the step along m is
+    learning_rate · c / (1 - beta1^step) · m / (√v + c · epsilon).
     """
 
     learning_rate: float = Field(0.001, gt=0)
@@ -55,9 +58,9 @@ class Adam(Optimizer):
         xp = parameter.__array_namespace__()
         m = self.beta1 * slots["m"] + (1.0 - self.beta1) * gradient
         v = self.beta2 * slots["v"] + (1.0 - self.beta2) * gradient**2
-        m_unbiased = m / (1.0 - self.beta1**step)
-        v_unbiased = v / (1.0 - self.beta2**step)
-        direction = m_unbiased / (xp.sqrt(v_unbiased) + self.epsilon)
+        correction = (1.0 - self.beta2**step) ** 0.5
+        rate = self.learning_rate * correction / (1.0 - self.beta1**step)
+        change = rate * m / (xp.sqrt(v) + self.epsilon * correction)
         if self.weight_decay:
-            direction = direction + self.weight_decay * parameter
-        return parameter - self.learning_rate * direction, {"m": m, "v": v}
+            change = change + self.learning_rate * self.weight_decay * parameter
+        return parameter - change, {"m": m, "v": v}

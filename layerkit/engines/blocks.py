@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.recorded import Number
 from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
@@ -19,116 +20,136 @@ BLOCK = 32_768
 """Numbers of one block: with gradient, slots and what lies between them, a fraction of a core's own cache."""
 MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
+PIECE = 8192
+"""So many numbers are multiplied at once to see that they are finite: too few for BLAS to take threads of its own."""
+PARAMETER = ""
+"""The name of the parameters' own vector, among those of the slots."""
 
 
 class Block(NamedTuple):
-    """One stretch of all that the optimizer reads, and of where it writes.
+    """One stretch of all that the optimizer reads, and of where it writes: PARAMETER, and each slot."""
 
-    `new_parameter` is the parameter itself; before it is written, it is copied to `parameter`, which is read.
-    """
-
-    parameter: Array
     gradient: Array
-    slots: dict[str, Array]
-    new_parameter: Array
-    new_slots: dict[str, Array]
+    old: dict[str, Array]
+    new: dict[str, Array]
 
     def arrays(self) -> list[Array]:
         """Each of them."""
-        own = [self.parameter, self.gradient, self.new_parameter]
-        return [*own, *self.slots.values(), *self.new_slots.values()]
+        return [self.gradient, *self.old.values(), *self.new.values()]
+
+    def written(self) -> list[tuple[Array, Array]]:
+        """What an update writes, as `finite` takes it."""
+        return paired([*self.new.values()])
 
 
 class BlockedUpdate:
-    """The updates of one vector by one optimizer. Nothing is changed by one that gives what isn't finite."""
+    """The updates of one vector by one optimizer. Nothing is changed by one that gives what isn't finite.
+
+    There are two of each array: what one update reads, the next one writes.
+    """
 
     def __init__(
         self, optimizer: Optimizer | None, vector: Array, gradient: Array, slots: dict[str, Array], threads: int = 1
     ) -> None:
-        self.slots = slots
-        """The slots as the last update left them; which arrays hold them changes with each."""
-        self.refused: dict[str, Array] = {}
-        """What an update that gave False would have made of the vector ("") and of each slot."""
-        # the vector is written where it lies, and kept for the case that this must be undone; slots change places
-        self._vector, self._kept = vector, np.empty_like(vector)
-        self._new_slots = {name: np.empty_like(array) for name, array in slots.items()}
+        first = {PARAMETER: vector, **slots}
+        self.turns = first, {name: np.empty_like(array) for name, array in first.items()}
+        """The vector and the slots, twice."""
+        self.turn = 0
+        """Which of the two holds what the last update left."""
         self._threads = threads if len(vector) >= MANY else 1
         self._pool: ThreadPoolExecutor | None = None
-        self._now = np.ones(()), np.ones(())
-        turns = ((slots, self._new_slots), (self._new_slots, slots))
-        # what one update reads, the next one writes
-        stretches = [list(self._stretches(gradient, *turn)) for turn in turns]
-        self._works = [self._prepared(blocks, optimizer) for blocks in stretches] if optimizer else []
+        self._now = Number(np.float64(1)), Number(np.float64(1))
+        stretches = [list(_stretches(gradient, *turn)) for turn in (self.turns, self.turns[::-1])]
+        self._works = [self._shared_out(blocks, optimizer) for blocks in stretches] if optimizer else []
 
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step; False, and nothing changed, if that gives what isn't finite."""
-        self._now[0][...], self._now[1][...] = step, factor
-        done = list(self._each(self._works[0]))
-        if not all(done):
-            self.refused = {"": self._vector.copy(), **self._new_slots}
-            np.copyto(self._vector, self._kept)
-            return False
-        self.slots, self._new_slots = self._new_slots, self.slots
-        self._works.reverse()
-        return True
+        # NumPy's own floats, as in an array: where Python's would raise, they are infinite
+        self._now[0].value, self._now[1].value = np.float64(step), np.float64(factor)
+        done = all(self._each(self._works[self.turn]))
+        if done:
+            self.turn = 1 - self.turn
+        return done
 
-    def _stretches(self, gradient: Array, slots: dict[str, Array], new_slots: dict[str, Array]) -> Iterator[Block]:
-        for first in range(0, len(gradient), BLOCK):
-            at = slice(first, first + BLOCK)
-            own, new = ({name: array[at] for name, array in each.items()} for each in (slots, new_slots))
-            yield Block(self._kept[at], gradient[at], own, self._vector[at], new)
+    @property
+    def held(self) -> dict[str, Array]:
+        """The vector and the slots as the last update left them."""
+        return self.turns[self.turn]
 
-    def _prepared(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[list[Callable[[], bool]]]:
-        """For each thread, what updates its blocks, one call a block that says whether all is finite."""
+    @property
+    def refused(self) -> dict[str, Array]:
+        """What an update that gave False would have made of them."""
+        return self.turns[1 - self.turn]
+
+    def _shared_out(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[Callable[[], bool]]:
+        """For each thread, what updates its blocks and says whether all is finite."""
         share = -(-len(blocks) // self._threads) or 1
-        works = []
-        for first in range(0, len(blocks), share):
-            recorded = _Recording(optimizer, self._now)
-            calls = [(block, recorded(block)) for block in blocks[first : first + share]]
-            works.append([_playing(c, block) if c else self._plain(block, optimizer) for block, c in calls])
-        return works
+        return [self._work(blocks[first : first + share], optimizer) for first in range(0, len(blocks), share)]
 
-    def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
+    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
+        recorded = _Recording(optimizer, self._now)
+        calls = [(block, recorded(block)) for block in blocks]
+        updates = [_playing(own, block) if own else self._plain(block, optimizer) for block, own in calls]
+
         def work() -> bool:
-            np.copyto(block.parameter, block.new_parameter)
-            step, factor = map(float, self._now)
-            parameter, slots = optimizer.at(factor).update(block.parameter, block.gradient, block.slots, step)
-            block.new_parameter[...] = parameter
-            for name, values in slots.items():
-                block.new_slots[name][...] = values
-            return _all_finite(block)
+            recorded.set_numbers()
+            done = [update() for update in updates]  # all of them: what isn't done couldn't be undone
+            return all(done)
 
         return work
 
-    def _each(self, works: Sequence[Sequence[Callable[[], bool]]]) -> Iterator[bool]:
+    def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
+        written = block.written()
+        parameter, slots = _parted(block.old)
+
+        def work() -> bool:
+            step, factor = (float(number.value) for number in self._now)
+            new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
+            for name, values in {PARAMETER: new_parameter, **new_slots}.items():
+                block.new[name][...] = values
+            return finite(written)
+
+        return work
+
+    def _each(self, works: Sequence[Callable[[], bool]]) -> list[bool]:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
         if len(works) == 1:
-            return (work() for work in works[0])
+            return [work() for work in works]
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(len(works) - 1)
 
-        def several(own: Sequence[Callable[[], bool]]) -> bool:
+        def quiet(work: Callable[[], bool]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
-                done = [work() for work in own]  # all of it: what isn't done couldn't be undone
-            return all(done)
+                return work()
 
-        others = [self._pool.submit(several, own) for own in works[1:]]
-        mine = several(works[0])
-        return iter([mine, *(other.result() for other in others)])
+        others = [self._pool.submit(quiet, work) for work in works[1:]]
+        return [works[0](), *(other.result() for other in others)]
+
+
+def _stretches(gradient: Array, old: dict[str, Array], new: dict[str, Array]) -> Iterator[Block]:
+    for first in range(0, len(gradient), BLOCK):
+        at = slice(first, first + BLOCK)
+        own, written = ({name: array[at] for name, array in each.items()} for each in (old, new))
+        yield Block(gradient[at], own, written)
+
+
+def _parted(arrays: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
+    """The parameter, and the slots."""
+    return arrays[PARAMETER], {name: array for name, array in arrays.items() if name != PARAMETER}
 
 
 class _Recording:
     """The optimizer's calls on a tape, for each size of a block. A thread's blocks share what lies between them."""
 
-    def __init__(self, optimizer: Optimizer, now: tuple[Array, Array]) -> None:
+    def __init__(self, optimizer: Optimizer, now: tuple[Number, Number]) -> None:
         self._optimizer, self._now = optimizer, now
         self._tapes: dict[int, tuple[Tape, Block] | None] = {}
 
     def __call__(self, block: Block) -> list[Callable[[], object]] | None:
         """What to play to update this block; None for a small one, or if the optimizer can't be recorded."""
-        size = len(block.parameter)
+        size = len(block.gradient)
         if size < SMALL:
             return None
         if size not in self._tapes:
@@ -140,42 +161,49 @@ class _Recording:
         found = self._tapes[size]
         return found and found[0].over(list(zip(found[1].arrays(), block.arrays(), strict=True)))
 
+    def set_numbers(self) -> None:
+        """Work out the numbers of this step, once for all blocks."""
+        for found in self._tapes.values():
+            if found:
+                found[0].set_numbers()
+
     def _record(self, block: Block) -> tuple[Tape, Block]:
         def blank(arrays: dict[str, Array]) -> dict[str, Array]:
             return {name: np.ones_like(array) for name, array in arrays.items()}
 
-        one = block.parameter
-        own = Block(np.ones_like(one), np.ones_like(one), blank(block.slots), np.ones_like(one), blank(block.new_slots))
+        own = Block(np.ones_like(block.gradient), blank(block.old), blank(block.new))
         tape = Tape()
         step, factor = map(tape.watch_number, self._now)
-        slots = {name: tape.watch(array) for name, array in own.slots.items()}
-        optimizer = self._optimizer.at(factor)
-        parameter, new = optimizer.update(tape.watch(own.parameter), tape.watch(own.gradient), slots, step)
-        tape.into(parameter, own.new_parameter)
-        for name, values in new.items():
-            tape.into(values, own.new_slots[name])
-        tape.finish([own.new_parameter, *own.new_slots.values()])
+        parameter, slots = _parted({name: tape.watch(array) for name, array in own.old.items()})
+        new_parameter, new_slots = self._optimizer.at(factor).update(parameter, tape.watch(own.gradient), slots, step)
+        for name, values in {PARAMETER: new_parameter, **new_slots}.items():
+            tape.into(values, own.new[name])
+        tape.finish([*own.new.values()])
         return tape, own
 
 
 def _playing(calls: Sequence[Callable[[], object]], block: Block) -> Callable[[], bool]:
+    written = block.written()
+
     def work() -> bool:
-        np.copyto(block.parameter, block.new_parameter)
         for call in calls:
             call()
-        return _all_finite(block)
+        return finite(written)
 
     return work
 
 
-def _all_finite(block: Block) -> bool:
-    return finite(block.new_parameter) and all(map(finite, block.new_slots.values()))
+def paired(arrays: Sequence[Array]) -> list[tuple[Array, Array]]:
+    """Arrays of one size in flat pieces, two by two; the last one of an odd number is its own partner."""
+    flat = [array.reshape(-1) for array in arrays]
+    partners = zip(flat[::2], [*flat[1::2], flat[-1]], strict=False)
+    pieces = [slice(first, first + PIECE) for first in range(0, flat[0].size, PIECE)]
+    return [(left[piece], right[piece]) for left, right in partners for piece in pieces]
 
 
-def finite(array: Array) -> bool:
-    """Whether every number is one."""
-    # one sum is far cheaper than a test of each number, and a product with itself cheaper still until BLAS takes
-    # threads for it; only one that overflows needs the second look
-    flat = array.reshape(-1)
-    total = flat @ flat if flat.size < 8192 else np.add.reduce(flat)
-    return isfinite(total) or bool(np.isfinite(flat).all())
+def finite(pairs: Sequence[tuple[Array, Array]]) -> bool:
+    """Whether every number of these arrays is one."""
+    # a product is finite only where both its factors are, and BLAS sums products faster than anything tests numbers;
+    # only a sum that overflows needs the second look
+    total = sum([left.dot(right) for left, right in pairs])
+    return isfinite(total) or all(np.isfinite(each).all() for pair in pairs for each in pair)

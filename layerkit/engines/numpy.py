@@ -1,4 +1,4 @@
-"""The NumPy engine: the trained parameters are views of one flat vector, over which the optimizer runs once a step."""
+"""The NumPy engine: the trained parameters are views of a flat vector, over which the optimizer runs once a step."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.blocks import BlockedUpdate, finite
+from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
 from layerkit.engines.checks import check_update, checked_gradient, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
@@ -33,14 +33,15 @@ class NumPySession(Session):
         self._network, self._recipe = network, recipe
         self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
-        self._vector = _flat(self._shapes, state.parameters, network.dtype)
-        self._gradient = np.zeros_like(self._vector)
+        vector = _flat(self._shapes, state.parameters, network.dtype)
+        self._gradient = np.zeros_like(vector)
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         flat = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
-        self._update = BlockedUpdate(recipe.optimizer, self._vector, self._gradient, flat, cores())
+        self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
-        self._params = network.by_stage({**fixed, **_views(self._vector, self._shapes)})
+        self._vectors = [turn[PARAMETER] for turn in self._update.turns]
+        self._turns = [network.by_stage({**fixed, **_views(each, self._shapes)}) for each in self._vectors]
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
         due = _views(self._gradient, self._shapes)
@@ -76,8 +77,14 @@ class NumPySession(Session):
             for stage, own in zip(self._network.stages, self._params, strict=True)
             for name, array in own.items()
         }
-        slots = {slot: _views(vector.copy(), self._shapes) for slot, vector in self._update.slots.items()}
+        held = self._update.held.items()
+        slots = {name: _views(each.copy(), self._shapes) for name, each in held if name != PARAMETER}
         return State(arrays, slots, self._step)
+
+    @property
+    def _params(self) -> Sequence[Mapping[str, Array]]:
+        """The parameters of each stage: those that the last update wrote, and those that aren't trained."""
+        return self._turns[self._update.turn]
 
     def _take_step(self, batch: Rows) -> float:
         recipe, step = self._recipe, self._step + 1
@@ -102,7 +109,7 @@ class NumPySession(Session):
         """Fill the gradient; the loss, and what each stage wants of its parameters that aren't trained."""
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):
-            return recorded(batch, weights, step), recorded.updates
+            return recorded(batch, weights, step, self._update.turn), recorded.updates
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
@@ -112,9 +119,11 @@ class NumPySession(Session):
         """The step on a tape, for each shape of a batch; None where a part can't be recorded."""
         shape = batch.x.shape
         if shape not in self._recorded:
-            arguments = (self._network, self._params, self._gradients, batch, weights, self._recipe.seed)
+            network, params, seed = self._network, self._turns[0], self._recipe.seed
             try:
-                self._recorded[shape] = RecordedStep(*arguments)
+                self._recorded[shape] = RecordedStep(
+                    network, params, self._vectors, self._gradients, batch, weights, seed
+                )
             except Exception:
                 # a part that no tape can take, or that fails: the plain step works, or says what is wrong
                 self._recorded[shape] = None
@@ -124,13 +133,13 @@ class NumPySession(Session):
         """What each row's loss counts: an equal share, or its own weight in one."""
         rows = len(batch.x)
         if rows not in self._weights:
-            self._weights[rows] = equal_weights(rows, np, self._vector.dtype)
+            self._weights[rows] = equal_weights(rows, np, self._gradient.dtype)
         return self._weights[rows] if batch.weights is None else self._weights[rows] * batch.weights
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
         check_update(self._network.stages[i], name, value)
-        if not finite(value):
+        if not finite(paired([value])):
             raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int) -> TrainingError:
@@ -141,8 +150,8 @@ class NumPySession(Session):
         """Which parameter, or which slot of one, an update made infinite."""
         for slot, vector in self._update.refused.items():
             for name, view in _views(vector, self._shapes).items():
-                if not finite(view):
-                    return stopped(f"{slot} of {name}" if slot else name, step)
+                if not finite(paired([view])):
+                    return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
 
 

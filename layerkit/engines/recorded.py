@@ -126,20 +126,34 @@ for _name, _function in _UNARY.items():
     setattr(Recorded, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
 
 
+class Number:
+    """A place for a number."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+
 class RecordedNumber:
     """A number that changes from step to step, as Python's own float: it takes the dtype of an array that it meets."""
 
-    __slots__ = ("_tape", "array")
+    __slots__ = ("_arrays", "_tape", "number")
 
-    def __init__(self, array: Array, tape: Tape) -> None:
-        self.array, self._tape = array, tape
+    def __init__(self, number: Number, tape: Tape) -> None:
+        self.number, self._tape = number, tape
+        self._arrays: dict[Any, Array] = {}
 
     def as_array(self, dtype: Any) -> Recorded:
         """The number as an array without axes."""
-        return Recorded(self.array, self._tape) if dtype == self.array.dtype else self._cast(dtype)
+        if dtype not in self._arrays:
+            self._arrays[dtype] = self._tape.held(self.number, dtype)
+        return Recorded(self._arrays[dtype], self._tape)
 
-    def _cast(self, dtype: Any) -> Recorded:
-        return self._tape.call(np.astype, Recorded(self.array, self._tape), dtype)  # type: ignore[no-any-return]
+    @property
+    def array(self) -> Array:
+        """What a function of arrays takes for it."""
+        return self.as_array(np.dtype(np.float64)).array
 
     def _unknown(self, *args: Any) -> NoReturn:
         raise UnrecordableError("a number is known only when the tape is played")
@@ -150,22 +164,18 @@ class RecordedNumber:
 
 def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, Any], Any]:
     def apply(self: RecordedNumber, other: Any) -> Any:
-        if isinstance(other, RecordedNumber):
-            other = other.array
-        elif not isinstance(other, int | float):
+        if not isinstance(other, RecordedNumber | int | float):
             return NotImplemented
-        left, right = (other, self.array) if swapped else (self.array, other)
-        watched = [Recorded(each, self._tape) if isinstance(each, np.ndarray) else each for each in (left, right)]
-        return RecordedNumber(self._tape.call(function, *watched).array, self._tape)
+        given = other.number if isinstance(other, RecordedNumber) else Number(other)
+        left, right = (given, self.number) if swapped else (self.number, given)
+        return RecordedNumber(self._tape.call_numbers(function, left, right), self._tape)
 
     return apply
 
 
-for _name in ("add", "sub", "mul", "truediv"):
-    setattr(RecordedNumber, f"__{_name}__", _number_operator(_BINARY[_name], swapped=False))
-    setattr(RecordedNumber, f"__r{_name}__", _number_operator(_BINARY[_name], swapped=True))
-for _swapped, _name in ((False, "__pow__"), (True, "__rpow__")):
-    setattr(RecordedNumber, _name, _number_operator(np.power, _swapped))
+for _name in ("add", "sub", "mul", "truediv", "pow"):
+    setattr(RecordedNumber, f"__{_name}__", _number_operator(getattr(operator, _name), swapped=False))
+    setattr(RecordedNumber, f"__r{_name}__", _number_operator(getattr(operator, _name), swapped=True))
 
 
 class Namespace:

@@ -17,13 +17,15 @@ from layerkit.parts import Params
 class RecordedStep:
     """Loss, gradients and updates of a batch, by the same calls that `Network.passes` makes.
 
-    `params` are read where they lie, whatever they hold by then, and `gradients`, by stage and name, are filled.
+    `params` are read where they lie, whatever they hold by then, and `gradients`, by stage and name, are filled. What
+    is trained are views of the first of the `vectors`; `turn` says which of them is read in its place.
     """
 
     def __init__(
         self,
         network: Network,
         params: Sequence[Params],
+        vectors: Sequence[Array],
         gradients: Sequence[tuple[int, str, Array]],
         batch: Rows,
         weights: Array,
@@ -51,15 +53,16 @@ class RecordedStep:
                 raise ValueError(f"{name} has the gradient {found.shape}")  # the plain step says it for people
             tape.into(_watched(tape, found), target)
         tape.finish([self._loss, *(array for _, _, array in gradients), *(a for own in updates for a in own.values())])
-        self._tape = tape
+        self._calls = [tape.over([(vectors[0], vector)]) for vector in vectors]
 
-    def __call__(self, batch: Rows, weights: Array, step: int) -> float:
+    def __call__(self, batch: Rows, weights: Array, step: int, turn: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""
         np.copyto(self._x, batch.x)
         np.copyto(self._t, batch.t)
         np.copyto(self._weights, weights)
         self._step[0] = step
-        self._tape.play()
+        for call in self._calls[turn]:
+            call()
         return float(self._loss)
 
 

@@ -6,13 +6,13 @@ again costs neither the parts' own Python nor a new array, and gives the same bi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from layerkit.engines.filling import filling
-from layerkit.engines.recorded import Recorded, RecordedNumber, UnrecordableError
+from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 
 SMALL = 1024
@@ -35,11 +35,17 @@ class Call(NamedTuple):
         """The arrays that go in."""
         return (value for value in _flat((self.args, *self.kwargs.values())) if isinstance(value, np.ndarray))
 
+    def touches(self, roots: Container[int]) -> bool:
+        """Whether it reads or fills an array with one of these roots."""
+        return any(id(_root(array)) in roots for array in (*self.arrays(), self.out))
+
 
 class Tape:
     """Calls in their order. A view costs nothing: it stays a view of an array that some call fills."""
 
     def __init__(self) -> None:
+        self._numbers: list[tuple[Number, Callable[[Any, Any], Any], Number, Number]] = []
+        self._held: list[tuple[Array, Number]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
         self._targets: dict[int, Array] = {}
@@ -49,9 +55,20 @@ class Tape:
         """An array whose values change from step to step. The calls that take it are recorded."""
         return Recorded(array, self)
 
-    def watch_number(self, array: Array) -> RecordedNumber:
-        """The same for a number, held by an array of float64 without axes."""
-        return RecordedNumber(array, self)
+    def watch_number(self, number: Number) -> RecordedNumber:
+        """The same for a number."""
+        return RecordedNumber(number, self)
+
+    def call_numbers(self, function: Callable[[Any, Any], Any], left: Number, right: Number) -> Number:
+        """What a function gives for two numbers, recorded. It is done with the other numbers, before any arrays."""
+        out = Number(function(left.value, right.value))
+        self._numbers.append((out, function, left, right))
+        return out
+
+    def held(self, number: Number, dtype: Any) -> Array:
+        """An array without axes that holds the number."""
+        self._held.append((np.array(number.value, dtype), number))
+        return self._held[-1][0]
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
@@ -102,16 +119,24 @@ class Tape:
         self._play = [filling(*call) for call in self._calls]
 
     def play(self) -> None:
-        """Make all calls again, over what the watched arrays hold now."""
+        """Make all calls again, over what the watched arrays and numbers hold now."""
+        self.set_numbers()
         for call in self._play:
             call()
+
+    def set_numbers(self) -> None:
+        """Work out the numbers that calls take: once for `play`, or for all that `over` gave."""
+        for out, function, left, right in self._numbers:
+            out.value = function(left.value, right.value)
+        for array, number in self._held:
+            array[()] = number.value
 
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
         moved = {id(this): that for this, that in places}
         return [
-            filling(call.function, _placed(call.args, moved), _placed(call.kwargs, moved), _placed(call.out, moved))
-            for call in self._calls
+            filling(**_placed(call._asdict(), moved)) if call.touches(moved) else played
+            for call, played in zip(self._calls, self._play, strict=True)
         ]
 
 

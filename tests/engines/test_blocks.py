@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerkit import SGD, Adam, Optimizer
-from layerkit.engines.blocks import BLOCK, MANY, BlockedUpdate
+from layerkit.engines.blocks import BLOCK, MANY, PARAMETER, PIECE, BlockedUpdate, finite, paired
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
@@ -30,9 +30,9 @@ def test_blocks_give_the_bits_of_one_call(optimizer: Optimizer, size: int) -> No
     for step in (1, 2, 3):
         assert update(step, 1.0)
         due, due_slots = optimizer.update(due, gradient, due_slots, float(step))
-    np.testing.assert_array_equal(vector, due)
+    np.testing.assert_array_equal(update.held[PARAMETER], due)
     for name, array in due_slots.items():
-        np.testing.assert_array_equal(update.slots[name], array)
+        np.testing.assert_array_equal(update.held[name], array)
 
 
 @pytest.mark.parametrize("size", [5, 3 * BLOCK, MANY + 5])
@@ -41,11 +41,25 @@ def test_an_update_that_overflows_anywhere_changes_nothing(size: int) -> None:
     vector, gradient, slots = given(optimizer, size)
     update = BlockedUpdate(optimizer, vector, gradient, slots, threads=2)
     assert update(1, 1.0)
-    before = vector.copy(), {name: array.copy() for name, array in update.slots.items()}
+    before = {name: array.copy() for name, array in update.held.items()}
     gradient[-2] = np.inf
     with np.errstate(all="ignore"):
         assert not update(2, 1.0)
-    np.testing.assert_array_equal(vector, before[0])
-    for name, array in before[1].items():
-        np.testing.assert_array_equal(update.slots[name], array)
-    assert not np.isfinite(update.refused[""][-2])
+    for name, array in before.items():
+        np.testing.assert_array_equal(update.held[name], array)
+    assert not np.isfinite(update.refused[PARAMETER][-2])
+
+
+@pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", [0, PIECE, PIECE + 4])
+@pytest.mark.parametrize("which", range(3))
+def test_one_number_that_is_not_finite_is_found_even_beside_zeros(wrong: float, place: int, which: int) -> None:
+    arrays = [np.zeros(PIECE + 5) for _ in range(3)]
+    arrays[which][place] = wrong
+    with np.errstate(all="ignore"):
+        assert not finite(paired(arrays))
+
+
+def test_numbers_whose_products_overflow_are_finite() -> None:
+    with np.errstate(all="ignore"):
+        assert finite(paired([np.full((2, 3), 3e38, dtype=np.float32)] * 2))

@@ -178,3 +178,21 @@ def test_every_loss_is_the_same_on_tape(loss: Loss, monkeypatch: pytest.MonkeyPa
     layers = [Dense(units=5), "sigmoid", Dense(units=3), "softmax"]
     model = Model(input=[6], layers=layers, loss=loss, optimizer="sgd", dtype="float64")
     expect_same(model, RNG.normal(size=(8, 6)), np.eye(3)[RNG.integers(0, 3, 8)], monkeypatch)
+
+
+def test_a_step_is_the_same_whichever_of_the_two_vectors_holds_the_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(
+        input=[6], layers=[Dense(units=5), "relu", Dense(units=2)], loss="half_squared_error", optimizer="adam"
+    )
+    rows = Rows(*(RNG.normal(size=(7, width)).astype(np.float32) for width in (6, 2)))
+    fours, threes = rows.at(slice(0, 4)), rows.at(slice(4, 7))
+
+    def trained() -> Any:
+        session = model.session()
+        session.train([fours, threes, fours, fours, threes])  # each shape in both turns, recorded in either
+        return session.state.parameters
+
+    found = trained()
+    monkeypatch.setattr(engine, "RecordedStep", None)
+    for name, due in trained().items():
+        np.testing.assert_allclose(found[name], due, rtol=1e-5, atol=1e-6)
