@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from statistics import fmean
 
 from task import Steps, Task
 
@@ -23,7 +22,7 @@ def prepare(task: Task) -> Steps:
     def steps(count: int) -> float:
         if count not in lists:
             lists[count] = [batches[i % len(batches)] for i in range(count)]
-        return fmean(session.train(lists[count]))
+        return sum(session.train(lists[count])) / count
 
     return steps
 
