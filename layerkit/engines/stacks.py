@@ -14,8 +14,8 @@ from layerkit.engines.programs import STEPS
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 
-LARGEST = 4 * 2**20
-"""The bytes of a stack, unless a single batch has more."""
+LARGEST = 16 * 2**20
+"""The bytes of a stack, unless a single batch has more: the more steps a call takes, the less each pays for it."""
 
 
 @dataclass(frozen=True)
