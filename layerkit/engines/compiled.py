@@ -43,7 +43,7 @@ class CompiledSession(Session):
         with self._on_jax(batches[0].x):
             for stack in self._stacks.of(batches):
                 try:
-                    losses += self._take(stack)
+                    losses += self._take(stack).tolist()
                 except TrainingError as error:
                     error.losses = (*losses, *error.losses)
                     raise
@@ -65,23 +65,26 @@ class CompiledSession(Session):
         parameters = {name: held.parameters[name] for name in self._network.parameters}
         return State(parameters, held.slots, self._step)
 
-    def _take(self, stack: Stack) -> list[float]:
-        """Take the steps of a stack. Where one goes wrong, the state is that of the step before, and it raises."""
+    def _take(self, stack: Stack) -> Array:
+        """Take the steps of a stack, and give their losses.
+
+        Where a step goes wrong, the state is that of the step before, and it raises.
+        """
         before, count = self._held, stack.count
         first = self._step + 1
         factors = self._factors(first, count)
 
         def taken(steps: int) -> Steps:
             found: Steps = self._programs.steps(
-                before, stack.rows, stack.places, factors, np.int64(first), np.int32(steps), rows=stack.size
+                before, stack.rows, stack.places, factors, np.int64(first), np.uint32(steps), rows=stack.size
             )
             return found
 
         after = taken(count)
         losses = np.asarray(after.losses)[:count]
-        if after.fine and np.isfinite(losses).all():
+        if np.asarray(after.fine) and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
-            return [*losses.tolist()]
+            return losses
         fine = np.isfinite(losses) & np.asarray(after.updated)[:count]
         # the first step whose loss or update isn't finite; a parameter may have come to it earlier
         bad = count if fine.all() else int(np.argmin(fine))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from layerkit.context import Context
@@ -76,18 +77,19 @@ class Programs:
         of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.
         """
 
-        def one(carry: tuple[Any, ...]) -> tuple[Any, ...]:
-            i, held, losses, updated = carry
+        def one(i: Array, carry: tuple[Held, Array, Array]) -> tuple[Held, Array, Array]:
+            held, losses, updated = carry
             batch = jax.tree.map(lambda each: lax.dynamic_index_in_dim(each, places[i], keepdims=False)[:rows], stack)
             factor = None if factors is None else factors[i]
             held, loss, fine = self._step(held, batch, Number(first + i, as_float + i), factor)
             updated = updated if fine is None else updated.at[i].set(fine)
-            return i + 1, held, losses.at[i].set(loss), updated
+            return held, losses.at[i].set(loss, mode="promise_in_bounds"), updated
 
         # 1.0 · an integer is to JAX what a Python float is: no wider than the array that it meets
         as_float = 1.0 * first
-        start = (jnp.asarray(0, "int32"), held, jnp.zeros(STEPS, self._network.dtype), jnp.ones(STEPS, bool))
-        _, held, losses, updated = lax.while_loop(lambda carry: carry[0] < count, one, start)
+        start = (held, jnp.zeros(STEPS, self._network.dtype), jnp.ones(STEPS, bool))
+        # an i without a sign indexes as it is, an i with one would be looked at first: a tenth of a small step
+        held, losses, updated = lax.fori_loop(np.uint32(0), count, one, start)
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
         return Steps(held, losses, updated, finite, finite & jnp.all(updated))

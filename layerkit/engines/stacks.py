@@ -14,8 +14,8 @@ from layerkit.engines.programs import STEPS
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 
-LARGEST = 4 * 2**20
-"""The bytes of a stack, unless a single batch has more."""
+LARGEST = 16 * 2**20
+"""The bytes of a stack, unless a single batch has more: the more steps a call takes, the less each pays for it."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,9 @@ class Stacks:
 def _cycle(batches: Sequence[Rows]) -> int:
     """After how many batches the same objects come again, over and over; all of them where they don't."""
     length = next((i for i in range(1, len(batches)) if batches[i] is batches[0]), len(batches))
-    again = [*batches[:length]] * (len(batches) // length + 1)
     try:
-        # the comparison of lists looks for identity first, and is fast
-        return length if [*batches] == again[: len(batches)] else len(batches)
+        # the comparison of sequences looks for identity first, and is fast
+        return length if batches[length:] == batches[:-length] else len(batches)
     except ValueError:  # the truth of an array: some are different
         return len(batches)
 
