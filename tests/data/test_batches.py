@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest import MonkeyPatch
 
+from layerkit.data import batches
 from layerkit.data.batches import InMemory, Rows, shuffled, steps_per_epoch
 from layerkit.data.splitting import split
 
@@ -46,3 +48,17 @@ def test_an_epoch_taken_up_in_its_middle_goes_on_with_the_same_batches() -> None
 
 def test_every_epoch_has_its_own_order() -> None:
     assert not np.array_equal(shuffled(0, 0, 30, "epoch"), shuffled(0, 1, 30, "epoch"))
+
+
+def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkeypatch: MonkeyPatch) -> None:
+    drawn = np.tile([0.5, 0.25, 0.5, 0.75], 500)
+
+    class Drawn:
+        def __init__(self, *of_all: object) -> None: ...
+
+        def uniform(self, shape: tuple[int]) -> np.ndarray:
+            return drawn
+
+    monkeypatch.setattr(batches, "Random", Drawn)
+    order = shuffled(0, 0, len(drawn), "epoch")
+    assert order.tolist() == sorted(range(len(drawn)), key=lambda row: (drawn[row], row))
