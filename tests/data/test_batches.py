@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import MonkeyPatch
 
 from layerkit.data import batches
 from layerkit.data.batches import InMemory, Rows, shuffled, steps_per_epoch
@@ -50,7 +50,7 @@ def test_every_epoch_has_its_own_order() -> None:
     assert not np.array_equal(shuffled(0, 0, 30, "epoch"), shuffled(0, 1, 30, "epoch"))
 
 
-def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkeypatch: MonkeyPatch) -> None:
+def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = np.tile([0.5, 0.25, 0.5, 0.75], 500)
 
     class Drawn:
