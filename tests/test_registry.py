@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -142,6 +143,18 @@ def test_the_order_of_the_path_changes_nothing(install: Callable[..., None]) -> 
         assert registry.installed() == first
     finally:
         sys.path.reverse()
+
+
+def test_of_two_copies_of_a_package_the_one_that_is_imported_is_listed(
+    install: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("half-life", "half", version="1.0")
+    shutil.copytree(tmp_path / "site", tmp_path / "nearer")
+    (tmp_path / "nearer" / "half_life-1.0.dist-info").rename(tmp_path / "nearer" / "Half_Life-2.0.dist-info")
+    (tmp_path / "nearer" / "Half_Life-2.0.dist-info" / "METADATA").write_text("Name: Half_Life\nVersion: 2.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "nearer"))
+    registry.installed.cache_clear()
+    assert [part.version for part in registry.installed() if part.name == "half"] == ["2.0"]
 
 
 def test_a_newer_version_than_the_saved_files_is_noticed(install: Callable[..., None], tmp_path: Path) -> None:
