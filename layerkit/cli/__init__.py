@@ -79,7 +79,7 @@ def main() -> None:
 def _run() -> int:
     debug = os.environ.get("LAYERKIT_DEBUG") == "1"
     try:
-        code = layerkit.main(standalone_mode=False)
+        code = layerkit.main(prog_name="layerkit", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
