@@ -41,12 +41,8 @@ class Part(Declared):
         super().__init_subclass__(**kwargs)
         if kind:
             KINDS[kind] = cls
-            cls.kind, cls.kinds, cls.default_type, cls.literal_field = (
-                kind,
-                takes or (kind,),
-                default_type,
-                literal_field,
-            )
+            cls.kind, cls.kinds = kind, takes or (kind,)
+            cls.default_type, cls.literal_field = default_type, literal_field
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

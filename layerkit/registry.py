@@ -62,11 +62,12 @@ def _offering() -> Iterator[tuple[tuple[str, str], EntryPoints]]:
     for distribution in distributions():
         # nearly none has any: to parse those of all packages would take longer than the rest
         if "[layerkit." in (distribution.read_text("entry_points.txt") or ""):
-            name, version = _origin_of(distribution)
-            # of two copies on sys.path, the first is what gets imported
+            name, _ = _origin_of(distribution)
             if _normal(name) not in names:
                 names.add(_normal(name))
-                yield (name, version), distribution.entry_points
+                # of two copies on sys.path, the first is what gets imported, whether or not it still offers parts
+                first = next(iter(distributions(name=name)), distribution)
+                yield _origin_of(first), first.entry_points
 
 
 def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> Installed:

@@ -155,6 +155,9 @@ def test_of_two_copies_of_a_package_the_one_that_is_imported_is_listed(
     monkeypatch.syspath_prepend(str(tmp_path / "nearer"))
     registry.installed.cache_clear()
     assert [part.version for part in registry.installed() if part.name == "half"] == ["2.0"]
+    (tmp_path / "nearer" / "Half_Life-2.0.dist-info" / "entry_points.txt").unlink()
+    registry.installed.cache_clear()
+    assert not [part for part in registry.installed() if part.name == "half"]
 
 
 def test_a_newer_version_than_the_saved_files_is_noticed(install: Callable[..., None], tmp_path: Path) -> None:

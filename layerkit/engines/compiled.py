@@ -82,6 +82,7 @@ class CompiledSession(Session):
 
         after = taken(count)
         losses = np.asarray(after.losses)[:count]
+        # as NumPy's: JAX takes ten times as long to make a truth value of its own
         if np.asarray(after.fine) and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
             return losses

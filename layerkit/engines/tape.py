@@ -133,7 +133,7 @@ class Tape:
 
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
-        moved = {id(this): that for this, that in places}
+        moved = {id(this): that for this, that in places if this is not that}
         return [
             filling(**_placed(call._asdict(), moved)) if call.touches(moved) else played
             for call, played in zip(self._calls, self._play, strict=True)
