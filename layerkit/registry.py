@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from importlib.metadata import Distribution, EntryPoint, EntryPoints, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import NamedTuple
 
 from layerkit.errors import Notice, PartError, did_you_mean
@@ -56,18 +56,30 @@ def installed() -> tuple[Installed, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
-def _offering() -> Iterator[tuple[tuple[str, str], EntryPoints]]:
+def _offering() -> Iterator[tuple[tuple[str, str], Sequence[EntryPoint]]]:
     """Name and version of each distribution that offers parts, and all its entry points."""
     names: set[str] = set()
     for distribution in distributions():
-        # nearly none has any: to parse those of all packages would take longer than the rest
-        if "[layerkit." in (distribution.read_text("entry_points.txt") or ""):
+        if _entries(distribution):
             name, _ = _origin_of(distribution)
             if _normal(name) not in names:
                 names.add(_normal(name))
                 # of two copies on sys.path, the first is what gets imported, whether or not it still offers parts
                 first = next(iter(distributions(name=name)), distribution)
-                yield _origin_of(first), first.entry_points
+                yield _origin_of(first), _entries(first)
+
+
+def _entries(distribution: Distribution) -> Sequence[EntryPoint]:
+    """Its entry points, if there are parts among them. One that can't be read is left out, with a notice."""
+    try:
+        # nearly none has any: to parse those of all packages would take longer than the rest
+        offers = "[layerkit." in (distribution.read_text("entry_points.txt") or "")
+        return distribution.entry_points if offers else ()
+    except (TypeError, ValueError) as error:
+        name, _ = _origin_of(distribution)
+        message = f"{name} is left out, its entry points can't be read: {error}; `pip install --force-reinstall {name}`"
+        warnings.warn(message, Notice, stacklevel=2)
+        return ()
 
 
 def find(kinds: Iterable[str], reference: str, origin: dict[str, str] | None = None) -> Installed:
@@ -130,7 +142,8 @@ def part_of(cls: type) -> Installed | None:
     """Where a part class is registered, or None if no distribution registers it."""
     target = f"{cls.__module__}:{cls.__qualname__}"
     package = cls.__module__.partition(".")[0]
-    near = [part for part in installed() if part.entry_point.module.partition(".")[0] == package]
+    # as text: an entry point that names no module has none to ask for
+    near = [part for part in installed() if re.split(r"[.:]", part.entry_point.value)[0].strip() == package]
     for part in near:
         if part.entry_point.value == target:
             return part

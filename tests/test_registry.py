@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import layerkit
-from layerkit import Activation, Notice, PartError, ReLU, registry
+from layerkit import Activation, DocumentError, Notice, PartError, ReLU, registry
 
 HALF = """
 from layerkit import Activation
@@ -158,6 +158,27 @@ def test_of_two_copies_of_a_package_the_one_that_is_imported_is_listed(
     (tmp_path / "nearer" / "Half_Life-2.0.dist-info" / "entry_points.txt").unlink()
     registry.installed.cache_clear()
     assert not [part for part in registry.installed() if part.name == "half"]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe[layerkit.layers]", b"[layerkit.layers]\nno sign of equality"])
+def test_entry_points_that_cannot_be_read_are_left_out_and_their_package_named(
+    content: bytes, install: Callable[..., None], tmp_path: Path
+) -> None:
+    install("half-life", "half")
+    install("broken", "other")
+    (tmp_path / "site" / "broken-1.0.dist-info" / "entry_points.txt").write_bytes(content)
+    with pytest.warns(Notice, match=r"^broken is left out.*pip install --force-reinstall broken"):
+        assert {"half", "relu"} <= {part.name for part in registry.installed()}
+    assert use("half").network
+
+
+def test_an_entry_point_that_names_no_module_stops_no_other(install: Callable[..., None], tmp_path: Path) -> None:
+    install("broken", "other", target="")
+    (tmp_path / "site" / "broken-1.0.dist-info" / "entry_points.txt").write_text("[layerkit.activations]\nother = !\n")
+    registry.installed.cache_clear()
+    assert registry.name_of(ReLU) == "relu"
+    with pytest.raises(DocumentError, match=r"of broken 1\.0 can't be imported"):
+        use("other")
 
 
 def test_a_newer_version_than_the_saved_files_is_noticed(install: Callable[..., None], tmp_path: Path) -> None:
