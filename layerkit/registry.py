@@ -143,7 +143,7 @@ def part_of(cls: type) -> Installed | None:
     target = f"{cls.__module__}:{cls.__qualname__}"
     package = cls.__module__.partition(".")[0]
     # as text: an entry point that names no module has none to ask for
-    near = [part for part in installed() if re.split(r"[.:]", part.entry_point.value)[0].strip() == package]
+    near = [part for part in installed() if part.entry_point.value.startswith((f"{package}.", f"{package}:"))]
     for part in near:
         if part.entry_point.value == target:
             return part
