@@ -16,8 +16,8 @@ from layerkit.parts import Optimizer
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-BLOCK = 32_768
-"""Numbers of one block: with gradient, slots and what lies between them, a fraction of a core's own cache."""
+BLOCK = 131_072
+"""Numbers of one block: few enough for the caches, and so many that calling NumPy costs next to nothing."""
 MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
 PIECE = 8192
