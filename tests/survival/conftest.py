@@ -38,8 +38,15 @@ def start() -> Iterator[Start]:
         **how: Any,
     ) -> subprocess.Popen[str]:
         command = [*before, sys.executable, *program, "train", model, "--format", "json", *options]
-        own = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": _heed_signals} | how
-        process = subprocess.Popen([str(word) for word in command], text=True, **own)
+        further = how.pop("preexec_fn", None)
+
+        def prepare() -> None:
+            _heed_signals()
+            if further is not None:
+                further()
+
+        own = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
+        process = subprocess.Popen([str(word) for word in command], text=True, preexec_fn=prepare, **own)
         started.append(process)
         return process
 
