@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -157,7 +158,7 @@ class Model:
         """The same, so many rows at a time that they fit into memory, whatever the file."""
         tables, session = self._tables(x), self.session()
         rows = (Rows(each, each[:, :0]) for each in (encoding.inputs(self._document, table) for table in tables))
-        for block in regrouped(rows, ROWS_PER_PASS):
+        for block in regrouped(rows, repeat(ROWS_PER_PASS)):
             yield session.predict(block.x)
 
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:

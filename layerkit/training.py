@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from layerkit.data.batches import Rows, Source, steps_per_epoch
+from layerkit.data.batches import Rows, Share, Source, steps_per_epoch
 from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
 from layerkit.errors import TrainingError
@@ -86,7 +86,7 @@ def train(
     """
     started = saved = run.clock()
     first, most = step, 1
-    ahead = _batches(run, step)
+    ahead = _batches(run, step, session.share)
 
     def count(losses: Sequence[float]) -> None:
         """Enter steps into the history, one by one: a run that is taken up again then adds in the same order."""
@@ -118,10 +118,10 @@ def train(
     return End(step, "goal")
 
 
-def _batches(run: Run, step: int) -> Iterator[Rows]:
+def _batches(run: Run, step: int, share: Share) -> Iterator[Rows]:
     """The batches from `step` on, an epoch after the other, without end."""
     while True:
-        for batch in run.rows.batches(run.batch_size, run.seed, step):
+        for batch in run.rows.batches(run.batch_size, run.seed, step, share):
             yield batch
             step += 1
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from layerkit.ops import Array
 from layerkit.random import Random
+
+Share: TypeAlias = Callable[[int], slice]
+"""Which of so many rows one process takes, where several train together."""
+
+
+def everything(rows: int) -> slice:
+    """The share of a process that trains alone."""
+    return slice(0, rows)
 
 
 class Rows(NamedTuple):
@@ -19,10 +27,17 @@ class Rows(NamedTuple):
     t: Array
     weights: Array | None = None
     """How much each row counts in training, of (rows,); None where all count 1."""
+    total: int | None = None
+    """How many rows the batch has of which these are one process's share; None where they are all."""
 
-    def at(self, rows: Array | slice) -> Rows:
-        """These rows alone."""
-        return Rows(self.x[rows], self.t[rows], None if self.weights is None else self.weights[rows])
+    @property
+    def size(self) -> int:
+        """How many rows the batch has, in all processes."""
+        return len(self.x) if self.total is None else self.total
+
+    def at(self, rows: Array | slice, total: int | None = None) -> Rows:
+        """These rows alone; as the share of a batch of `total`, if they are one."""
+        return Rows(self.x[rows], self.t[rows], None if self.weights is None else self.weights[rows], total)
 
 
 class Source(ABC):
@@ -34,10 +49,11 @@ class Source(ABC):
         """How many rows there are."""
 
     @abstractmethod
-    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
         """The batches of the epoch that holds `step` (from 0), from that step's on. The last may be smaller.
 
-        Every row comes once an epoch, in an order that seed and epoch alone decide.
+        Every row comes once an epoch, in an order that seed and epoch alone decide. Of each batch, only the `share` of
+        its rows is gathered.
         """
 
     @abstractmethod
@@ -50,21 +66,29 @@ class InMemory(Source):
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
+        self._whole: tuple[slice, Rows] | None = None
 
     @property
     def count(self) -> int:
         return len(self.rows.x)
 
-    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
         per_epoch = steps_per_epoch(self.count, size)
         epoch, first = divmod(step, per_epoch)
         if per_epoch == 1:
             # one batch of all rows: their order changes nothing
-            yield self.rows
+            yield self._all(share(self.count))
             return
         order = shuffled(seed, epoch, self.count, "epoch")
         for number in range(first, per_epoch):
-            yield self.rows.at(order[number * size : (number + 1) * size])
+            rows = order[number * size : (number + 1) * size]
+            yield self.rows.at(rows[share(len(rows))], len(rows))
+
+    def _all(self, share: slice) -> Rows:
+        """The batch of all rows: one object for all epochs, so that an engine knows it again."""
+        if self._whole is None or self._whole[0] != share:
+            self._whole = share, self.rows.at(share, self.count)
+        return self._whole[1]
 
     def blocks(self, size: int) -> Iterator[Rows]:
         for first in range(0, self.count, size):
@@ -80,21 +104,23 @@ def shuffled(seed: int, turn: int, rows: int, purpose: str) -> Array:
     return order if np.all(ordered[1:] > ordered[:-1]) else np.argsort(keys, kind="stable")
 
 
-def regrouped(blocks: Iterable[Rows], size: int) -> Iterator[Rows]:
-    """The same rows in the same order, `size` at a time; the last may be fewer."""
-    kept: list[Rows] = []
-    count = 0
-    for block in blocks:
-        first, rows = 0, len(block.x)
-        while count + rows - first >= size:
-            stop = first + size - count
-            yield _end_to_end([*kept, block.at(slice(first, stop))])
-            kept, count, first = [], 0, stop
-        if first < rows:
-            kept.append(block.at(slice(first, rows)))
-            count += rows - first
-    if kept:
-        yield _end_to_end(kept)
+def regrouped(blocks: Iterable[Rows], sizes: Iterable[int]) -> Iterator[Rows]:
+    """The same rows in the same order, as many at a time as `sizes` say; the last may be fewer."""
+    source = iter(blocks)
+    rest = next(source, None)
+    if rest is None:
+        return
+    for size in sizes:
+        parts = [rest.at(slice(0, size))]
+        count = len(parts[0].x)
+        rest = rest.at(slice(count, None))
+        while count < size and (block := next(source, None)) is not None:
+            parts.append(block.at(slice(0, size - count)))
+            rest = block.at(slice(size - count, None))
+            count += len(parts[-1].x)
+        if size and not count:
+            return
+        yield _end_to_end([part for part in parts if len(part.x)] or parts[:1])
 
 
 def _end_to_end(parts: Sequence[Rows]) -> Rows:

@@ -89,7 +89,7 @@ def _sides(document: Document, tables: Tables) -> tuple[Side, Side | None]:
     if isinstance(tables, InOrder):
         split = Exact(seed, fraction, _classes(document, tables))
         sides = Side(tables, split, False), Side(tables, split, True)
-        _check_sides([side.count(0, len(tables)) for side in sides], document, tables)
+        _check_sides([len(side.places(0, len(tables))) for side in sides], document, tables)
         return sides
     split = Drawn(seed, fraction, document)
     return Side(tables, split, False), Side(tables, split, True)
@@ -118,12 +118,13 @@ def _gathered(tables: Iterable[Table], encode: Encode) -> Rows:
         if len(table) == count:
             return rows
         if whole is None:
-            arrays = [array for array in rows if array is not None]
+            arrays = [array for array in rows[:3] if array is not None]
             check_rows_fit(sum(array[:1].nbytes for array in arrays) * count, table.source)
-            whole = Rows(
-                *(None if array is None else np.empty((count, *array.shape[1:]), array.dtype) for array in rows)
+            x, t, weights = (
+                None if array is None else np.empty((count, *array.shape[1:]), array.dtype) for array in rows[:3]
             )
-        for array, part in zip(whole, rows, strict=True):
+            whole = Rows(x, t, weights)
+        for array, part in zip(whole[:3], rows[:3], strict=True):
             if array is not None:
                 array[at : at + len(table)] = part
         at += len(table)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,12 @@ from layerkit.document import Document
 from layerkit.errors import DataError, DocumentError
 from layerkit.files import regular_file
 from layerkit.inputs import DataFile, InlineArrays
+from layerkit.ops import Array
 from layerkit.part import find_class
 from layerkit.parts import Reader, Table
+
+GAP = 2**16
+"""Bytes. Rows that nobody asked for are read where they are fewer, for another read would take longer."""
 
 
 class Tables(ABC):
@@ -86,11 +91,11 @@ class File(Tables):
         """How many rows there are, where the file has `arrays`."""
         return len(next(iter((self.arrays or {}).values()), ()))
 
-    def rows(self, first: int, stop: int) -> Table:
-        """These rows, counted from 0, where the file has `arrays`."""
+    def rows(self, places: Array) -> Table:
+        """The rows at these places, ascending and counted from 0, where the file has `arrays`."""
         self._check_unchanged()
-        columns = {name: array[first:stop] for name, array in (self.arrays or {}).items()}
-        return Table(columns, range(first + 1, stop + 1), self.source)
+        columns = {name: _sliced(array, places) for name, array in (self.arrays or {}).items()}
+        return Table(columns, places + 1, self.source)
 
     @cached_property
     def _known(self) -> set[str]:
@@ -163,6 +168,14 @@ def row_of(tables: Tables, row: int) -> Table:
             return chosen(table, np.array([left]))
         left -= len(table)
     raise DataError(f"there is no row {row}; the rows are 0 to {row - left - 1}", tables.source)
+
+
+def _sliced(array: Any, places: Array) -> Array:
+    """The rows of an array at these places, ascending, by slices that leave out large gaps."""
+    gap = GAP // max(prod(array.shape[1:]) * array.dtype.itemsize, 1) + 1
+    runs = np.split(places, np.flatnonzero(np.diff(places) > gap) + 1)
+    found = [array[run[0] : run[-1] + 1][run - run[0]] for run in runs if len(run)]
+    return np.concatenate(found) if found else array[:0]
 
 
 def _reader_of(path: Path) -> Reader:

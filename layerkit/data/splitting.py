@@ -126,9 +126,9 @@ class Side(Tables):
             return table
         return chosen(table, np.flatnonzero(self._split.held_out(table) == self._held_out))
 
-    def count(self, first: int, stop: int) -> int:
-        """How many of these rows, counted from 0, are on this side."""
-        return int(np.count_nonzero(self._split.between(first, stop) == self._held_out))
+    def places(self, first: int, stop: int) -> Array:
+        """Those of the rows from `first` to `stop`, counted from 0, that are on this side."""
+        return np.flatnonzero(self._split.between(first, stop) == self._held_out) + first
 
 
 def split(seed: int, fraction: float, classes: Array) -> tuple[Array, Array]:

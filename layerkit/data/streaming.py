@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import repeat, tee
 
-from layerkit.data.batches import Rows, Source, regrouped, shuffled, steps_per_epoch
+from layerkit.data.batches import Rows, Share, Source, everything, regrouped, shuffled, steps_per_epoch
+from layerkit.data.order import Order
 from layerkit.data.reading import File
 from layerkit.data.splitting import Side
+from layerkit.data.tables import chosen
+from layerkit.ops import Array
 from layerkit.parts import Table
 
 PER_BUFFER = 64
@@ -31,46 +35,44 @@ class Streamed(Source):
         return self._count
 
     def blocks(self, size: int) -> Iterator[Rows]:
-        return regrouped(map(self._encode, self._side), size)
+        return regrouped(map(self._encode, self._side), repeat(size))
 
-    def batches(self, size: int, seed: int, step: int) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
         epoch, first = divmod(step, steps_per_epoch(self.count, size))
-        return regrouped(self._shuffled(seed, epoch, first * size), size)
+        order = Order(self.count, self._buffer, size, seed, epoch, first, share)
+        needed = regrouped(self._needed(seed, epoch, order), (len(rows) for rows, _ in order.buffers()))
+        ordered = (rows.at(places) for rows, (_, places) in zip(needed, order.buffers()))
+        totals, owns = tee(order.batches())
+        for rows, (_, total) in zip(regrouped(ordered, (own for own, _ in owns)), totals):
+            yield rows._replace(total=total)
 
-    def _shuffled(self, seed: int, epoch: int, skip: int) -> Iterator[Rows]:
-        """The rows in the epoch's order, a buffer at a time, from the row number `skip` on."""
-        buffer, within = divmod(skip, self._buffer)
-        for rows in regrouped(self._rows(seed, epoch, buffer * self._buffer), self._buffer):
-            order = shuffled(seed, epoch, len(rows.x), f"buffer {buffer}")
-            yield rows.at(order[within:])
-            buffer, within = buffer + 1, 0
-
-    def _rows(self, seed: int, epoch: int, skip: int) -> Iterator[Rows]:
-        """The rows as they come into the buffer, without the first `skip`, which aren't encoded."""
+    def _needed(self, seed: int, epoch: int, order: Order) -> Iterator[Rows]:
+        """The rows that are needed, as they come from the file; no others are encoded."""
+        at, empty = 0, True
         for count, read in self._pieces(seed, epoch):
-            if skip >= count:
-                skip -= count
-                continue
-            rows = self._encode(read())
-            yield rows.at(slice(skip, None)) if skip else rows
-            skip = 0
+            rows = order.between(at, at + count)
+            at += count
+            # of the last piece even where nothing is needed, for no rows have a shape too
+            if len(rows) or (empty and at == self.count):
+                yield self._encode(read(rows))
+                empty = False
 
-    def _pieces(self, seed: int, epoch: int) -> Iterator[tuple[int, Callable[[], Table]]]:
-        """How many rows each piece has, and what reads it."""
+    def _pieces(self, seed: int, epoch: int) -> Iterator[tuple[int, Callable[[Array], Table]]]:
+        """How many rows each piece has, and what reads some of them."""
         side, file = self._side, self._side.tables
         if not (isinstance(file, File) and file.arrays):
             for table in side:
-                yield len(table), partial(_itself, table)
+                yield len(table), partial(_some, table)
             return
         rows, size = file.length, max(self._buffer // PER_BUFFER, SMALLEST_PIECE)
         for piece in shuffled(seed, epoch, -(-rows // size), "pieces"):
-            first, stop = int(piece) * size, min((int(piece) + 1) * size, rows)
-            yield side.count(first, stop), partial(_read, side, file, first, stop)
+            places = side.places(int(piece) * size, min((int(piece) + 1) * size, rows))
+            yield len(places), partial(_read, file, places)
 
 
-def _itself(table: Table) -> Table:
-    return table
+def _some(table: Table, rows: Array) -> Table:
+    return table if len(rows) == len(table) else chosen(table, rows)
 
 
-def _read(side: Side, file: File, first: int, stop: int) -> Table:
-    return side.of(file.rows(first, stop))
+def _read(file: File, places: Array, rows: Array) -> Table:
+    return file.rows(places[rows])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, Stage
@@ -38,11 +37,16 @@ def stopped(where: str, step: int) -> TrainingError:
     )
 
 
-def not_finite(network: Network, params: Sequence[Params], x: Array, seed: int, step: int) -> str:
-    """The first stage whose output isn't finite at a step whose loss isn't, for the message. Runs on NumPy."""
-    with np.errstate(all="ignore"):
-        arrays = network.forward(params, x, network.contexts(np, seed, step))
+def finite_outputs(network: Network, params: Sequence[Params], x: Array, seed: int, step: Any) -> list[Array]:
+    """Whether the output of each stage is finite at a step."""
+    xp = x.__array_namespace__()
+    arrays = network.forward(params, x, network.contexts(xp, seed, step))
+    return [xp.all(xp.isfinite(y)) for y in arrays[1:]]
+
+
+def not_finite(network: Network, fine: Iterable[Array]) -> str:
+    """What to say isn't finite at a step whose loss isn't: the first stage whose output isn't `fine`, or the loss."""
     return next(
-        (f"the output of {stage.name}" for stage, y in zip(network.stages, arrays[1:]) if not np.all(np.isfinite(y))),
+        (f"the output of {stage.name}" for stage, is_fine in zip(network.stages, fine) if not is_fine),
         f"the loss, from the output of {network.stages[-1].name},",
     )

@@ -49,6 +49,9 @@ class CompiledSession(Session):
                     raise
         return losses
 
+    def share(self, rows: int) -> slice:
+        return devices().share(rows)
+
     def predict(self, x: Array) -> Array:
         with self._on_jax(x):
             return np.asarray(self._programs.predict(self._held.parameters, self._padded(x)))[: len(x)]
@@ -95,16 +98,18 @@ class CompiledSession(Session):
             low, high = (middle, high) if taken(middle).finite else (low, middle - 1)
         self._held, self._step = taken(low).held, self._step + low
         wrong = jax.tree.map(np.asarray, taken(low + 1).held)
-        error = self._stopped(stack.batch(low), wrong, np.isfinite(losses[low]))
+        error = self._stopped(stack, low, wrong, np.isfinite(losses[low]))
         error.losses = tuple(losses[:low].tolist())
         raise error
 
-    def _stopped(self, batch: Rows, wrong: Held, loss_is_finite: bool) -> TrainingError:
+    def _stopped(self, stack: Stack, i: int, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""
         network, step = self._network, self._step + 1
         if not loss_is_finite:
-            params = network.by_stage(self.state.parameters)
-            return stopped(not_finite(network, params, batch.x, self._recipe.seed, step), step)
+            found = self._programs.finite_outputs(
+                self._held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.size
+            )
+            return stopped(not_finite(network, found), step)
         arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
         arrays |= {f"{slot} of {name}": array for slot, own in wrong.slots.items() for name, array in own.items()}
         return stopped(next(name for name, array in arrays.items() if not np.all(np.isfinite(array))), step)

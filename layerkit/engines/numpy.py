@@ -9,7 +9,7 @@ import numpy as np
 from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
-from layerkit.engines.checks import check_update, checked_gradient, not_finite, stopped
+from layerkit.engines.checks import check_update, checked_gradient, finite_outputs, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import TrainingError
@@ -144,7 +144,9 @@ class NumPySession(Session):
 
     def _diverged(self, batch: Rows, step: int) -> TrainingError:
         """Which stage's output is the first that isn't finite."""
-        return stopped(not_finite(self._network, self._params, batch.x, self._recipe.seed, step), step)
+        with np.errstate(all="ignore"):
+            found = finite_outputs(self._network, self._params, batch.x, self._recipe.seed, step)
+        return stopped(not_finite(self._network, found), step)
 
     def _overflowed(self, step: int) -> TrainingError:
         """Which parameter, or which slot of one, an update made infinite."""

@@ -13,7 +13,7 @@ from jax import lax
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.checks import check_update, checked_gradient
+from layerkit.engines.checks import check_update, checked_gradient, finite_outputs
 from layerkit.engines.devices import devices
 from layerkit.network import Network
 from layerkit.ops import Array
@@ -65,6 +65,7 @@ class Programs:
         # where the rows are shared out, so is the work; what comes out is whole on every device
         whole = devices().whole
         self.steps = jax.jit(self._steps, static_argnames="rows", out_shardings=whole)
+        self.finite_outputs = jax.jit(self._finite_outputs, static_argnames="rows", out_shardings=whole)
         self.predict = jax.jit(self._predict, out_shardings=whole)
         self.losses = jax.jit(self._losses, out_shardings=whole)
 
@@ -121,6 +122,11 @@ class Programs:
                 check_update(stage, name, value)
                 updates[f"{stage.name}.{name}"] = value.astype(network.dtype)
         return Held(parameters | updates, slots), passes.loss, _finite(updates.values()) if updates else None
+
+    def _finite_outputs(self, parameters: Params, stack: Rows, place: Array, number: Any, rows: int) -> list[Array]:
+        """Whether each stage's output is finite at a step over a batch of a stack."""
+        x = lax.dynamic_index_in_dim(stack.x, place, keepdims=False)[:rows]
+        return finite_outputs(self._network, self._network.by_stage(parameters), x, self._plan.seed, number)
 
     def _predict(self, parameters: Params, x: Array) -> Array:
         return self._network.predict(self._network.by_stage(parameters), x)

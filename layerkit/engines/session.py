@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Rows, everything
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
@@ -39,6 +39,10 @@ class Recipe(NamedTuple):
 
 class Session(ABC):
     """One network on one engine. Arrays go in and come out as NumPy's."""
+
+    def share(self, rows: int) -> slice:
+        """Which rows of a batch of so many are handed to `train` here: all, unless several processes train together."""
+        return everything(rows)
 
     @abstractmethod
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:

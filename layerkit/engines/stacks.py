@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import jax
 import numpy as np
 
 from layerkit.data.batches import Rows
@@ -27,11 +28,6 @@ class Stack:
     places: Array
     count: int
     size: int
-    different: Sequence[Rows]
-
-    def batch(self, step: int) -> Rows:
-        """The batch of a step, counted from 0."""
-        return self.different[int(self.places[step])]
 
 
 class Stacks:
@@ -56,15 +52,15 @@ class Stacks:
             first += stack.count
 
     def _first(self, batches: Sequence[Rows]) -> Stack:
-        size = len(batches[0].x)
+        size = batches[0].size
         capacity = len(self._buffer(size).x)
         cycle = _cycle(batches)
-        if cycle < len(batches) and cycle <= capacity and all(len(batch.x) == size for batch in batches[:cycle]):
+        if cycle < len(batches) and cycle <= capacity and all(batch.size == size for batch in batches[:cycle]):
             different = batches[:cycle]
-            return Stack(self._placed(different, size), self._turns(cycle), len(batches), size, different)
+            return Stack(self._placed(different, size), self._turns(cycle), len(batches), size)
         fitting = batches[:capacity]
-        count = next((i for i, batch in enumerate(fitting) if len(batch.x) != size), len(fitting))
-        return Stack(self._placed(batches[:count], size), self._turns(STEPS), count, size, batches[:count])
+        count = next((i for i, batch in enumerate(fitting) if batch.size != size), len(fitting))
+        return Stack(self._placed(batches[:count], size), self._turns(STEPS), count, size)
 
     def _turns(self, cycle: int) -> Array:
         """The places of a stack of so many batches, over and over, on the devices."""
@@ -80,20 +76,19 @@ class Stacks:
             if len(before) == len(different) and all(map(lambda a, b: a is b, before, different)):
                 return rows
         buffer = self._buffer(size)
-        share = self._devices.share(size)
-        own = len(range(size)[share])
+        own = len(different[0].x)
         for name in ("x", "t"):
-            arrays = [getattr(batch, name)[share] for batch in different]
+            arrays = [getattr(batch, name) for batch in different]
             np.stack(arrays, out=getattr(buffer, name)[: len(different), :own])
         weighted = any(batch.weights is not None for batch in different)
         if weighted:
-            equal = equal_weights(size, np, self._network.dtype)
+            equal = equal_weights(size, np, self._network.dtype)[:own]
             for row, batch in zip(np.asarray(buffer.weights), different):
-                row[:own] = (equal if batch.weights is None else equal * batch.weights)[share]
+                row[:own] = equal if batch.weights is None else equal * batch.weights
         used = buffer if weighted else buffer._replace(weights=None)
-        rows = Rows(*(array if array is None else self._devices.shared(array, axis=1) for array in used))
-        self._last = (different, rows)
-        return rows
+        placed: Rows = jax.tree.map(lambda array: self._devices.shared(array, axis=1), used)
+        self._last = (different, placed)
+        return placed
 
     def _buffer(self, size: int) -> Rows:
         """The memory of stacks of batches of this size, filled anew for each: nothing computes while it is filled."""

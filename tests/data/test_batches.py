@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from layerkit.data import batches
-from layerkit.data.batches import InMemory, Rows, shuffled, steps_per_epoch
+from layerkit.data.batches import InMemory, Rows, regrouped, shuffled, steps_per_epoch
 from layerkit.data.splitting import split
 
 FRACTIONS = st.floats(0.05, 0.95)
@@ -62,3 +64,41 @@ def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkey
     monkeypatch.setattr(batches, "Random", Drawn)
     order = shuffled(0, 0, len(drawn), "epoch")
     assert order.tolist() == sorted(range(len(drawn)), key=lambda row: (drawn[row], row))
+
+
+def shares(processes: int) -> list[batches.Share]:
+    """What each of so many processes takes of a batch: as many rows as the others, and the last ones what is left."""
+
+    def share(number: int, rows: int) -> slice:
+        own = -(-rows // processes)
+        return slice(number * own, (number + 1) * own)
+
+    return [partial(share, number) for number in range(processes)]
+
+
+@given(st.integers(1, 30), st.integers(1, 40), st.integers(1, 9))
+def test_the_shares_of_all_processes_are_the_batches_of_one(rows: int, size: int, processes: int) -> None:
+    source = InMemory(Rows(np.arange(rows)[:, None], np.arange(rows)[:, None], np.arange(rows)))
+    whole = list(source.batches(size, 3, 0))
+    parts = [list(source.batches(size, 3, 0, share)) for share in shares(processes)]
+    for i, batch in enumerate(whole):
+        assert np.concatenate([own[i].weights for own in parts]).tolist() == batch.weights.tolist()
+        assert {own[i].size for own in parts} == {len(batch.x)}
+
+
+def test_the_batch_of_all_rows_is_one_object_in_every_epoch() -> None:
+    source = InMemory(Rows(np.arange(3)[:, None], np.arange(3)[:, None]))
+    (first,), (second,) = source.batches(5, 0, 0, shares(2)[1]), source.batches(5, 0, 1, shares(2)[1])
+    assert first is second
+    assert first.x.tolist() == [[2]]
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=9), st.lists(st.integers(0, 9), max_size=12))
+def test_regrouped_rows_come_in_order_as_many_at_a_time_as_is_asked(blocks: list[int], sizes: list[int]) -> None:
+    left = list(range(sum(blocks)))
+    rows = np.split(np.arange(sum(blocks))[:, None], np.cumsum(blocks)[:-1])
+    for size, group in zip(sizes, regrouped((Rows(each, each) for each in rows), sizes)):
+        due, left = left[:size], left[size:]
+        assert group.x[:, 0].tolist() == due
+    if sum(sizes) >= sum(blocks):
+        assert not left

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from safetensors.numpy import save_file
 import layerkit
 from layerkit import DataError, Document
 from layerkit.data import reading
+from layerkit.data.batches import Rows
 from layerkit.data.preparing import Prepared, prepare
 from layerkit.data.splitting import Bits, drawn
+from layerkit.data.streaming import Streamed
 
 ROWS, CLASSES = 1000, ("no", "perhaps", "yes")
 FORMATS = ("csv", "jsonl", "parquet", "npz", "compressed", "safetensors")
@@ -303,3 +306,51 @@ def test_columns_that_only_later_rows_have_are_empty_before(tmp_path: Path, monk
     path.write_text('{"b": 1, "t": "no"}\n' * 5)
     with pytest.raises(DataError, match='there is no column "a"'):
         prepare(Document(**document), reading.own(Document(**document), tmp_path), tmp_path)
+
+
+def third(number: int, rows: int) -> slice:
+    """What one of three processes takes of a batch."""
+    own = -(-rows // 3)
+    return slice(number * own, (number + 1) * own)
+
+
+@pytest.mark.parametrize("size", [30, 1, 999])
+@pytest.mark.parametrize("step", [0, 1])
+def test_three_processes_read_a_third_each_of_the_batches_of_one(
+    form: str, size: int, step: int, tmp_path: Path
+) -> None:
+    source = prepared(tmp_path, form, validation=0.3, sample_weights="w").training
+    assert isinstance(source, Streamed)
+    whole = list(source.batches(size, 5, step))
+    encoded: list[Rows] = []
+
+    def counted(rows: Rows) -> Rows:
+        encoded.append(rows)
+        return rows
+
+    source = Streamed(source._side, lambda table, own=source._encode: counted(own(table)), 64, source.count)
+    for number in range(3):
+        parts = list(source.batches(size, 5, step, partial(third, number)))
+        for part, due in zip(parts, whole, strict=True):
+            own = third(number, len(due.x))
+            assert part.size == len(due.x)
+            for array, of_whole in zip(part[:3], due[:3], strict=True):
+                np.testing.assert_array_equal(array, of_whole[own])
+        assert sum(len(rows.x) for rows in encoded) == sum(len(part.x) for part in parts)
+        encoded.clear()
+
+
+def test_rows_are_read_in_slices_that_leave_out_large_gaps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    slices: list[tuple[int, int]] = []
+
+    class Recorded:
+        dtype, shape = np.dtype(np.float32), (100, 25)
+
+        def __getitem__(self, rows: slice) -> np.ndarray:
+            slices.append((rows.start, rows.stop))
+            return np.repeat(np.arange(100.0)[rows, None], 25, axis=1)
+
+    monkeypatch.setattr(reading, "GAP", 300)  # three rows
+    found = reading._sliced(Recorded(), np.array([4, 5, 9, 14, 80]))
+    assert found[:, 0].tolist() == [4, 5, 9, 14, 80]
+    assert slices == [(4, 10), (14, 15), (80, 81)]

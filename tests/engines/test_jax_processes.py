@@ -82,6 +82,28 @@ def test_two_processes_train_as_one_and_the_first_alone_prints_and_saves(documen
     expect_same(document.with_suffix(".safetensors"), due)
 
 
+@pytest.mark.parametrize("size", [15, 1])
+def test_two_processes_train_as_one_from_a_file_that_is_streamed(document: Path, size: int) -> None:
+    fields = json.loads(document.read_text())
+    fields["training"] |= {"batch_size": size, "data": {"path": "iris.csv", "buffer": 40}}
+    document.write_text(json.dumps(fields))
+    due = trained(document, 130)
+    assert [code for code, _, _ in ended(start(document, 2, "--steps", "130"))] == [0, 0]
+    expect_same(document.with_suffix(".safetensors"), due)
+
+
+def test_both_name_the_stage_that_fails_on_a_row_of_one(document: Path) -> None:
+    layers = [{"type": "dense", "units": 1, "kernel": [[1e200]]}, {"type": "dense", "units": 1}]
+    fields = json.loads(document.read_text()) | {"input": [1], "layers": layers, "loss": "half_squared_error"}
+    del fields["output"]
+    fields["training"] = {"steps": 3, "data": {"x": [[1.0], [1e200]], "y": [[0.0], [0.0]]}}
+    document.write_text(json.dumps(fields))
+    results = ended(start(document, 2))
+    assert [code for code, _, _ in results] == [1, 1]
+    for _, _, err in results:
+        assert "the output of layers.0 is no longer finite at step 1" in err
+
+
 def test_one_that_dies_ends_the_others_and_the_run_goes_on_with_another_number_of_processes(document: Path) -> None:
     processes = start(document, 2, "--steps", "1000000", "--set", 'training.checkpoint={"steps": 16}')
     assert processes[0].stdout is not None
