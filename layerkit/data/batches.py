@@ -107,23 +107,24 @@ def shuffled(seed: int, turn: int, rows: int, purpose: str) -> Array:
 def regrouped(blocks: Iterable[Rows], sizes: Iterable[int]) -> Iterator[Rows]:
     """The same rows in the same order, as many at a time as `sizes` say; the last may be fewer."""
     source = iter(blocks)
-    rest = next(source, None)
-    if rest is None:
+    block, at = next(source, None), 0
+    if block is None:
         return
     for size in sizes:
-        parts = [rest.at(slice(0, size))]
+        parts = [block.at(slice(at, at + size))]
         count = len(parts[0].x)
-        rest = rest.at(slice(count, None))
-        while count < size and (block := next(source, None)) is not None:
-            parts.append(block.at(slice(0, size - count)))
-            rest = block.at(slice(size - count, None))
-            count += len(parts[-1].x)
+        at += count
+        while count < size and (following := next(source, None)) is not None:
+            block, at = following, min(size - count, len(following.x))
+            parts.append(block.at(slice(0, at)))
+            count += at
         if size and not count:
             return
-        yield _end_to_end([part for part in parts if len(part.x)] or parts[:1])
+        yield _end_to_end(parts)
 
 
 def _end_to_end(parts: Sequence[Rows]) -> Rows:
+    parts = [part for part in parts if len(part.x)] or parts[:1]
     if len(parts) == 1:
         return parts[0]
     weights = None if parts[0].weights is None else np.concatenate([part.weights for part in parts])

@@ -174,8 +174,12 @@ def _sliced(array: Any, places: Array) -> Array:
     """The rows of an array at these places, ascending, by slices that leave out large gaps."""
     gap = GAP // max(prod(array.shape[1:]) * array.dtype.itemsize, 1) + 1
     runs = np.split(places, np.flatnonzero(np.diff(places) > gap) + 1)
-    found = [array[run[0] : run[-1] + 1][run - run[0]] for run in runs if len(run)]
-    return np.concatenate(found) if found else array[:0]
+    found = [_chosen(array[run[0] : run[-1] + 1], run - run[0]) for run in runs if len(run)] or [array[:0]]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _chosen(array: Array, rows: Array) -> Array:
+    return array if len(rows) == len(array) else array[rows]
 
 
 def _reader_of(path: Path) -> Reader:
