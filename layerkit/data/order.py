@@ -35,14 +35,11 @@ class Order:
 
     def between(self, start: int, stop: int) -> Array:
         """Those of the rows from `start` to `stop` that are needed, counted from `start`."""
-        numbers = range(start // self._buffer, steps_per_epoch(stop, self._buffer))
-        each = (self._needed(number)[0] for number in numbers)
-        return (
-            np.concatenate(
-                [np.zeros(0, np.int64), *(rows[slice(*np.searchsorted(rows, (start, stop)))] for rows in each)]
-            )
-            - start
-        )
+        found = [np.zeros(0, np.int64)]
+        for number in range(start // self._buffer, steps_per_epoch(stop, self._buffer)):
+            rows, _ = self._needed(number)
+            found.append(rows[slice(*np.searchsorted(rows, (start, stop)))])
+        return np.concatenate(found) - start
 
     def _find_needed(self, number: int) -> tuple[Array, Array]:
         start, stop = number * self._buffer, min((number + 1) * self._buffer, self._rows)
