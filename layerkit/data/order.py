@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
@@ -20,7 +19,7 @@ class Order:
     def __init__(self, rows: int, buffer: int, size: int, seed: int, epoch: int, first: int, share: Share) -> None:
         self._rows, self._buffer, self._size, self._first, self._share = rows, buffer, size, first, share
         self._seed, self._epoch = seed, epoch
-        self._needed = lru_cache(maxsize=2)(self._find_needed)
+        self._found: dict[int, tuple[Array, Array]] = {}
 
     def batches(self) -> Iterator[tuple[int, int]]:
         """How many rows of each batch are needed, and how many it has."""
@@ -40,6 +39,14 @@ class Order:
             rows, _ = self._needed(number)
             found.append(rows[slice(*np.searchsorted(rows, (start, stop)))])
         return np.concatenate(found) - start
+
+    def _needed(self, number: int) -> tuple[Array, Array]:
+        """What is needed of a buffer; kept for a while, because a piece may end in the next one."""
+        if number not in self._found:
+            if len(self._found) == 2:
+                del self._found[min(self._found)]
+            self._found[number] = self._find_needed(number)
+        return self._found[number]
 
     def _find_needed(self, number: int) -> tuple[Array, Array]:
         start, stop = number * self._buffer, min((number + 1) * self._buffer, self._rows)
