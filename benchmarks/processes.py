@@ -41,7 +41,8 @@ def child(workload: str, wanted: int, place: list[str], core: int) -> None:
     random = np.random.default_rng(0)
     x = random.standard_normal((rows, sizes[0])).astype("float32")
     t = np.eye(sizes[-1], dtype="float32")[random.integers(sizes[-1], size=rows)]
-    session, batches = model.session(), [Rows(x, t)] * steps
+    session = model.session()
+    batches = [Rows(x, t).at(session.share(rows), rows)] * steps
     session.train(batches)
     started = perf_counter()
     session.train(batches)

@@ -111,7 +111,7 @@ def train(
             raise
         # so that a request to stop is soon heard, and a small step doesn't wait for the loop
         most = min(most * 8, MOST_STEPS_PER_CALL) if run.clock() - began < QUICK else most
-        count(losses)
+        count(np.asarray(losses).tolist())
         if step < run.goal and _due(run.checkpoint, step, run.clock() - saved):
             save()
             saved = run.clock()

@@ -10,6 +10,8 @@ from task import Steps, Task
 
 
 def prepare(task: Task) -> Steps:
+    import numpy as np
+
     from layerkit import Model
     from layerkit.data.batches import Rows
     from workloads import document_of
@@ -22,7 +24,7 @@ def prepare(task: Task) -> Steps:
     def steps(count: int) -> float:
         if count not in lists:
             lists[count] = [batches[i % len(batches)] for i in range(count)]
-        return sum(session.train(lists[count])) / count
+        return float(np.mean(session.train(lists[count])))
 
     return steps
 

@@ -38,16 +38,16 @@ class CompiledSession(Session):
             self._held: Held = devices().everywhere(held)
             self._stacks = Stacks(network, devices())
 
-    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
-        losses: list[float] = []
+    def train(self, batches: Sequence[Rows]) -> Array:
+        losses: list[Array] = []
         with self._on_jax(batches[0].x):
             for stack in self._stacks.of(batches):
                 try:
-                    losses += self._take(stack).tolist()
+                    losses.append(self._take(stack))
                 except TrainingError as error:
-                    error.losses = (*losses, *error.losses)
+                    error.losses = (*(loss for each in losses for loss in each.tolist()), *error.losses)
                     raise
-        return losses
+        return losses[0] if len(losses) == 1 else np.concatenate(losses)
 
     def share(self, rows: int) -> slice:
         return devices().share(rows)

@@ -45,8 +45,8 @@ class Session(ABC):
         return everything(rows)
 
     @abstractmethod
-    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
-        """Take one step a batch and give each batch's loss, before its step.
+    def train(self, batches: Sequence[Rows]) -> Sequence[float] | Array:
+        """Take one step a batch and give each batch's loss, before its step, in a sequence or an array.
 
         Raises TrainingError at the first step whose loss or parameters aren't finite; the state stays as before it, and
         the error has the losses of the steps that were taken.
