@@ -47,7 +47,8 @@ class Stacks:
         """The batches in stacks, each as long as batches are of one size, and fit."""
         first = 0
         while first < len(batches):
-            stack = self._first(batches[first : first + STEPS])
+            fits = not first and len(batches) <= STEPS
+            stack = self._first(batches if fits else batches[first : first + STEPS])
             yield stack
             first += stack.count
 
