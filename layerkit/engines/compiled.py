@@ -89,7 +89,7 @@ class CompiledSession(Session):
         if np.asarray(after.fine) and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
             return losses
-        fine = np.isfinite(losses) & np.asarray(after.updated)[:count]
+        fine = np.isfinite(losses) & (np.arange(count) < np.asarray(after.unsound))
         # the first step whose loss or update isn't finite; a parameter may have come to it earlier
         bad = count if fine.all() else int(np.argmin(fine))
         low, high = 0, bad

@@ -31,11 +31,12 @@ class Held(NamedTuple):
 
 
 class Steps(NamedTuple):
-    """What some steps gave: where they led to, and for each step its loss and whether its updates are finite."""
+    """What some steps gave: where they led to, each one's loss, and whether all is finite."""
 
     held: Held
     losses: Array
-    updated: Array
+    unsound: Array
+    """The first step, counted from 0, that updated something to what isn't finite; `STEPS` if none did."""
     finite: Array
     """Whether every trained parameter and every slot is finite after the last step."""
     fine: Array
@@ -79,21 +80,21 @@ class Programs:
         """
 
         def one(i: Array, carry: tuple[Held, Array, Array]) -> tuple[Held, Array, Array]:
-            held, losses, updated = carry
+            held, losses, unsound = carry
             batch = jax.tree.map(lambda each: lax.dynamic_index_in_dim(each, places[i], keepdims=False)[:rows], stack)
             factor = None if factors is None else factors[i]
             held, loss, fine = self._step(held, batch, Number(first + i, as_float + i), factor)
-            updated = updated if fine is None else updated.at[i].set(fine)
-            return held, losses.at[i].set(loss, mode="promise_in_bounds"), updated
+            unsound = unsound if fine is None else jnp.minimum(unsound, jnp.where(fine, np.uint32(STEPS), i))
+            return held, losses.at[i].set(loss, mode="promise_in_bounds"), unsound
 
         # 1.0 · an integer is to JAX what a Python float is: no wider than the array that it meets
         as_float = 1.0 * first
-        start = (held, jnp.zeros(STEPS, self._network.dtype), jnp.ones(STEPS, bool))
+        start = (held, jnp.zeros(STEPS, self._network.dtype), jnp.uint32(STEPS))
         # an i without a sign indexes as it is, an i with one would be looked at first: a tenth of a small step
-        held, losses, updated = lax.fori_loop(np.uint32(0), count, one, start)
+        held, losses, unsound = lax.fori_loop(np.uint32(0), count, one, start)
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
-        return Steps(held, losses, updated, finite, finite & jnp.all(updated))
+        return Steps(held, losses, unsound, finite, finite & (unsound == STEPS))
 
     def _step(self, held: Held, batch: Rows, number: Number, factor: Array | None) -> tuple[Held, Array, Array | None]:
         """One step: the state after it, its loss, and whether what the layers updated is finite, if they update."""
