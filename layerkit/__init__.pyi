@@ -1,30 +1,30 @@
 """What `layerkit` exports, for type checkers; at run time each name is imported when it is first used."""
 
+from layerkit.builtin.adam import Adam as Adam
 from layerkit.builtin.columns import Category as Category
 from layerkit.builtin.columns import Number as Number
+from layerkit.builtin.cross_entropies import BinaryCrossEntropy as BinaryCrossEntropy
+from layerkit.builtin.cross_entropies import CrossEntropy as CrossEntropy
 from layerkit.builtin.dense import Dense as Dense
 from layerkit.builtin.initializers import GlorotUniform as GlorotUniform
 from layerkit.builtin.initializers import HeNormal as HeNormal
 from layerkit.builtin.initializers import Values as Values
 from layerkit.builtin.initializers import Zeros as Zeros
-from layerkit.builtin.losses import BinaryCrossEntropy as BinaryCrossEntropy
-from layerkit.builtin.losses import CrossEntropy as CrossEntropy
-from layerkit.builtin.losses import HalfSquaredError as HalfSquaredError
-from layerkit.builtin.losses import MeanSquaredError as MeanSquaredError
 from layerkit.builtin.metrics import R2 as R2
 from layerkit.builtin.metrics import Accuracy as Accuracy
 from layerkit.builtin.metrics import BinaryAccuracy as BinaryAccuracy
 from layerkit.builtin.metrics import MeanAbsoluteError as MeanAbsoluteError
 from layerkit.builtin.metrics import RootMeanSquaredError as RootMeanSquaredError
-from layerkit.builtin.optimizers import SGD as SGD
-from layerkit.builtin.optimizers import Adam as Adam
 from layerkit.builtin.relu import ReLU as ReLU
 from layerkit.builtin.schedules import Constant as Constant
 from layerkit.builtin.schedules import CosineDecay as CosineDecay
 from layerkit.builtin.schedules import StepDecay as StepDecay
 from layerkit.builtin.schedules import Warmup as Warmup
+from layerkit.builtin.sgd import SGD as SGD
 from layerkit.builtin.sigmoid import Sigmoid as Sigmoid
 from layerkit.builtin.softmax import Softmax as Softmax
+from layerkit.builtin.squared_errors import HalfSquaredError as HalfSquaredError
+from layerkit.builtin.squared_errors import MeanSquaredError as MeanSquaredError
 from layerkit.context import Context as Context
 from layerkit.context import Step as Step
 from layerkit.data.arrow import Arrow as Arrow

@@ -130,7 +130,7 @@ class Document(Declared):
 def read_text(path: Path) -> str:
     """The text of a document. Raises DocumentError if it isn't a regular file of UTF-8, or is larger than LARGEST."""
     try:
-        return files.read(path, LARGEST, DocumentError).decode("utf-8-sig")
+        return files.read(path, LARGEST, DocumentError).decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DocumentError(f"this is not UTF-8: {error.reason} at byte {error.start}", str(path)) from None
 

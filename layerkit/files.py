@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import glob
 import os
 import stat
 from collections.abc import Iterable
@@ -111,13 +110,16 @@ _writing: set[str] = set()
 
 def _clear_left_behind(target: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    for left in target.parent.glob(f".{glob.escape(target.name)}.*.*.tmp"):
-        owner = left.name.split(".")[-3]
-        # a new process may have the number of the one that was killed: in a container it always has
-        ended = owner.isdigit() and (int(owner) == os.getpid() or not alive(int(owner)))
-        if ended and left.name not in _writing:
-            with contextlib.suppress(OSError):
-                left.unlink()
+    start, names = f".{target.name}.", []
+    with contextlib.suppress(PermissionError):  # of a folder that may be written and not be read
+        names = os.listdir(target.parent)
+    for name in names:
+        if name.startswith(start) and name.endswith(".tmp") and name not in _writing:
+            owner = name.removeprefix(start).partition(".")[0]
+            # a new process may have the number of the one that was killed: in a container it always has
+            if owner.isdigit() and (int(owner) == os.getpid() or not alive(int(owner))):
+                with contextlib.suppress(OSError):
+                    os.unlink(target.with_name(name))
 
 
 def alive(process: int) -> bool:

@@ -20,8 +20,7 @@ Params: TypeAlias = Mapping[str, Array]
 Dtype: TypeAlias = Literal["float32", "float64"]
 
 
-@dataclass(frozen=True, eq=False)
-class Parameter:
+class Parameter(NamedTuple):
     """An array that a layer asks for: declared here, allocated by the network once all sizes are counted.
 
     A parameter that isn't `trainable` gets no gradient; the layer changes it through `context.update`.

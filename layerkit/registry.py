@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -59,13 +61,15 @@ def installed() -> tuple[Installed, ...]:
 def _offering() -> Iterator[tuple[tuple[str, str], Sequence[EntryPoint]]]:
     """Name and version of each distribution that offers parts, and all its entry points."""
     names: set[str] = set()
-    for distribution in distributions():
+    # of a place that isn't there, importlib.metadata would ask zipfile
+    places = [place for place in sys.path if os.path.exists(place or ".")]
+    for distribution in distributions(path=places):
         if _entries(distribution):
             name, _ = _origin_of(distribution)
             if _normal(name) not in names:
                 names.add(_normal(name))
                 # of two copies on sys.path, the first is what gets imported, whether or not it still offers parts
-                first = next(iter(distributions(name=name)), distribution)
+                first = next(iter(distributions(name=name, path=places)), distribution)
                 yield _origin_of(first), _entries(first)
 
 

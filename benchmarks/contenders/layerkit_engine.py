@@ -30,7 +30,7 @@ def prepare(task: Task) -> Steps:
 
 
 def whole(task: Task) -> None:
-    from layerkit.cli import main
+    from layerkit.__main__ import main
 
     assert task.table is not None
     document = str(Path(task.table.path).with_name("model.json"))

@@ -67,10 +67,6 @@ def layerkit() -> None:
 
 def main() -> None:
     """Run the command line: results on stdout, notices and errors on stderr; 0 done, 1 the run failed, 2 usage."""
-    # importing makes 50,000 objects and hardly any garbage: looking for it costs a tenth of the start
-    gc.set_threshold(200_000)
-    # a document runs the parts that it names, and not what hooks into pydantic; nor are packages searched for that
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = _run()
     gc.freeze()  # or the interpreter looks through all of them once more, only to leave
     sys.exit(code)

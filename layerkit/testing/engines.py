@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.builtin.adam import Adam
 from layerkit.builtin.dense import Dense
-from layerkit.builtin.losses import HalfSquaredError
-from layerkit.builtin.optimizers import Adam
 from layerkit.builtin.sigmoid import Sigmoid
+from layerkit.builtin.squared_errors import HalfSquaredError
 from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPy
 from layerkit.engines.session import Recipe, State

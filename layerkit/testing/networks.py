@@ -8,8 +8,8 @@ import numpy as np
 
 from layerkit import registry
 from layerkit.builtin.dense import Dense
-from layerkit.builtin.losses import HalfSquaredError
-from layerkit.builtin.optimizers import SGD
+from layerkit.builtin.sgd import SGD
+from layerkit.builtin.squared_errors import HalfSquaredError
 from layerkit.data.batches import Rows
 from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry

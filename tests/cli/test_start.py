@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from layerkit.starting import LATER
+
 ACTIVITY = Path(__file__).parents[2] / "models" / "activity.json"
 RUN = """
-import gc, json, sys
-from layerkit.cli import main
+import gc, importlib.util, json, sys
+from layerkit.__main__ import main
 collections = lambda: sum(each["collections"] for each in gc.get_stats())
 before = collections()
 try:
@@ -23,7 +25,9 @@ try:
 except SystemExit as left:
     code = left.code
 print(json.dumps({"code": code, "collections": collections() - before, "frozen": gc.get_freeze_count(),
-                  "modules": list(sys.modules)}), file=sys.stderr)
+                  "modules": list(sys.modules), "put_off": [name for name, module in sys.modules.items()
+                                                            if type(module) is importlib.util._LazyModule]}),
+      file=sys.stderr)
 """
 
 
@@ -59,15 +63,33 @@ def test_help_imports_nothing_that_a_verb_needs() -> None:
 @pytest.mark.parametrize("verb", ["train", "predict", "evaluate", "explain"])
 def test_a_verb_imports_only_the_parts_that_the_document_names(verb: str, activity: Path) -> None:
     modules = ran(verb, activity)["modules"]
-    parts = {"dense", "relu", "sigmoid", "softmax", "losses", "initializers", "optimizers"}
     own = {name.removeprefix("layerkit.builtin.") for name in modules if name.startswith("layerkit.builtin.")}
-    assert own <= parts  # softmax and sigmoid are the links of losses
+    assert own == {"dense", "relu", "sigmoid", "squared_errors", "initializers", "sgd"}
     assert not [name for name in modules if name.startswith(("layerkit_", "layerkit.testing", "layerkit.data.csv"))]
 
 
 def test_a_first_run_imports_nothing_that_it_does_not_use(activity: Path) -> None:
     unused = {"safetensors", "difflib", "concurrent.futures", "multiprocessing", "jax", "pyarrow", "matplotlib"}
     assert not unused.intersection(ran("train", activity)["modules"])
+
+
+def test_what_is_put_off_is_not_run_at_all(activity: Path) -> None:
+    found = ran("train", activity)
+    assert set(found["put_off"]) == LATER.intersection(found["modules"])
+
+
+@pytest.mark.parametrize("name", sorted(LATER))
+def test_what_is_put_off_is_all_there_for_whoever_asks(name: str) -> None:
+    look = f"import importlib, json; print(json.dumps(sorted(vars(importlib.import_module({name!r})))))"
+    late = "from layerkit.starting import start_fast; start_fast(); import numpy, pydantic.main"
+    here = f"{late}; import {name}; {name}.__doc__; {look}"
+
+    def found(code: str) -> list[str]:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        names: list[str] = json.loads(done.stdout)
+        return names
+
+    assert found(here) == found(f"import numpy, pydantic.main; {look}")
 
 
 def test_a_run_looks_for_no_garbage_while_it_starts_nor_when_it_leaves(activity: Path) -> None:

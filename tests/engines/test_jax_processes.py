@@ -18,7 +18,7 @@ import layerkit
 
 pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
 
-LAYERKIT = [sys.executable, "-c", "from layerkit.cli import main; main()"]
+LAYERKIT = [sys.executable, "-c", "from layerkit.__main__ import main; main()"]
 PATIENCE = 120
 """Seconds that a process may take to end: far more than it needs."""
 

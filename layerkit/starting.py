@@ -1,0 +1,54 @@
+"""A fast start of the command line: no search for garbage, no plugins of pydantic's, no modules that nobody uses."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
+from types import ModuleType
+
+LATER = frozenset(
+    {
+        # inspect's, for tracebacks and source code
+        "linecache",
+        "tokenize",
+        # numpy's: its docstrings, and what pointers to arrays need
+        "numpy._core._add_newdocs",
+        "numpy._core._add_newdocs_scalars",
+        "numpy._core._internal",
+        # pydantic's
+        "base64",
+        "secrets",
+        # importlib.metadata's, with email and sockets behind them
+        "csv",
+        "importlib.metadata._adapters",
+        "tempfile",
+        "zipfile",
+    }
+)
+"""Modules that our libraries import and a verb hardly ever uses: each is run when something of it is asked for."""
+
+
+class Later:
+    """A finder of those modules alone."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in LATER:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec and spec.loader:
+            spec.loader = LazyLoader(spec.loader)
+        return spec
+
+
+def start_fast() -> None:
+    """What saves a fifth of the time to a verb's first line; for a process of our own alone."""
+    # importing makes 50,000 objects and hardly any garbage: looking for it costs a tenth of the start
+    gc.set_threshold(200_000)
+    # a document runs the parts that it names, and not what hooks into pydantic; nor are packages searched for that
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    sys.meta_path.insert(0, Later)
