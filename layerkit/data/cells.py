@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
-from pydantic_core import from_json
 
+from layerkit.data.numerals import IN_NUMBERS, IS_AN_END, Parse, by_json
 from layerkit.ops import Array
 
 COMMA, LINE_FEED, RETURN, QUOTE = b',\n\r"'
-IS_AN_END = bytes(character in (COMMA, LINE_FEED) for character in range(256))
-IN_NUMBERS = b"0123456789+-.eE,\n\r"
 
 
 class UnusualRowsError(ValueError):
@@ -28,11 +26,12 @@ class UnusualQuotesError(ValueError):
 class Block:
     """Whole rows of CSV in bytes, each of `width` cells, of which the `wanted` are ever looked at.
 
-    Columns of one kind are cut out together, and read as one by a parser in C: numbers by pydantic's of JSON, texts by
-    the csv module.
+    Columns of one kind are cut out together, and read as one by something in C: numbers by `parse`, texts by the csv
+    module.
     """
 
-    def __init__(self, content: bytes, width: int, wanted: Sequence[int]) -> None:
+    def __init__(self, content: bytes, width: int, wanted: Sequence[int], parse: Parse = by_json) -> None:
+        self._parse = parse
         self._content = content if content.endswith(b"\n") else content + b"\n"
         self._bytes = np.frombuffer(self._content, np.uint8)
         self._quoted = b'"' in self._content
@@ -67,14 +66,14 @@ class Block:
         return self._texts[column]
 
     def numbers(self, column: int) -> Array | None:
-        """The cells of a column as float64, NaN for an empty one; None where they may be other than JSON's numbers."""
+        """The cells of a column as float64, NaN for an empty one; None where they may be no numbers."""
         if self._numbers is None:
             group = self._number_like
-            numbers = _numbers(self._cut_out(group), len(group)) if group else None
+            numbers = self._parse(self._cut_out(group), self._ends_of(group)) if group else None
             if numbers is None:
                 # without the columns in which a later cell is no number
                 group = [i for i in group if not self._cut_out([i]).translate(None, IN_NUMBERS)]
-                numbers = _numbers(self._cut_out(group), len(group)) if group else None
+                numbers = self._parse(self._cut_out(group), self._ends_of(group)) if group else None
             self._numbers = {} if numbers is None else dict(zip(group, numbers, strict=True))
         return self._numbers.get(column)
 
@@ -90,6 +89,15 @@ class Block:
         lengths = np.diff(self._ends.reshape(-1), prepend=-1)
         cut: bytes = content[np.repeat(np.tile(kept, rows), lengths)].tobytes()
         return cut
+
+    def _ends_of(self, columns: Sequence[int]) -> Array:
+        """Where each cell ends in the rows with these columns alone."""
+        rows, width = self._ends.shape
+        if len(columns) == width:
+            return self._ends
+        lengths = np.diff(self._ends.reshape(-1), prepend=-1).reshape(rows, width)[:, list(columns)]
+        ends: Array = np.cumsum(lengths).reshape(lengths.shape) - 1
+        return ends
 
     def _first(self, column: int) -> bytes:
         start = int(self._ends[0, column - 1]) + 1 if column else 0
@@ -176,26 +184,3 @@ def _is_number_like(cell: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _numbers(content: bytes, width: int) -> Array | None:
-    """The cells of (rows, width) as a float64 array of (width, rows), NaN where one is empty; None where JSON can't."""
-    if content.translate(None, IN_NUMBERS):
-        return None
-    cells = content[:-1].replace(b"\r", b"").replace(b"\n", b",")
-    numbers = _parsed(cells)
-    if numbers is None and (b",," in cells or cells[:1] in b"," or cells[-1:] in b","):
-        # twice: after an empty cell the next one begins at a comma that is already taken
-        cells = (b",%s," % cells).replace(b",,", b",NaN,").replace(b",,", b",NaN,")[1:-1]
-        numbers = _parsed(cells)
-    if numbers is None:
-        return None
-    return np.ascontiguousarray(numbers.reshape(-1, width).T)
-
-
-def _parsed(cells: bytes) -> Array | None:
-    try:
-        # several times as fast as float() of each cell
-        return np.fromiter(from_json(b"[%s]" % cells), dtype=np.float64)
-    except (ValueError, OverflowError):
-        return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,19 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from layerkit import CSV, DataError
-from layerkit.data import cells
+from layerkit.data import numerals
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 PIECES = st.sampled_from(["1", "-2.5", ".5", "1.", "1e3", "007", "x", "é", "", " ", '"', '""', ",", "\n", "\r\n", "\r"])
 """What a file is made of: numbers as people write them, texts, quotes, and each kind of line end."""
+
+
+@pytest.fixture(params=["json", "arrow"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads small files, and what reads large ones."""
+    if request.param == "arrow":
+        pytest.importorskip("pyarrow")
+    monkeypatch.setattr(numerals, "LARGE", 0 if request.param == "arrow" else 2**60)
 
 
 def reference(text: str) -> list[tuple[int, list[str]]]:
@@ -81,6 +91,7 @@ NUMBERS = st.one_of(
 )
 
 
+@pytest.mark.usefixtures("parser")
 @FIXTURES
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=8))
 def test_every_number_is_what_float_makes_of_it(tmp_path: Path, rows: list[tuple[str, str]]) -> None:
@@ -103,17 +114,22 @@ def _number(cell: str) -> float | None:
         return None
 
 
+CELL = st.sampled_from(["", "1", "-2.5"])
+
+
+@pytest.mark.usefixtures("parser")
 @FIXTURES
-@given(st.lists(st.tuples(*[st.sampled_from(["", "1", "-2.5"])] * 3), min_size=1, max_size=8), st.booleans())
-def test_an_empty_cell_is_nan_among_numbers(tmp_path: Path, rows: list[tuple[str, ...]], windows: bool) -> None:
+@given(st.lists(st.tuples(CELL, CELL, CELL, st.sampled_from(["\n", "\r\n"])), min_size=1, max_size=8))
+def test_an_empty_cell_is_nan_among_numbers(tmp_path: Path, rows: list[tuple[str, ...]]) -> None:
     path = tmp_path / "data.csv"
-    end = "\r\n" if windows else "\n"
-    path.write_bytes(end.join(["a,b,c", *map(",".join, rows), ""]).encode())
-    (table,) = CSV().blocks(path)
-    for i, name in enumerate("abc"):
-        found = np.asarray(table.columns[name], dtype=np.float64)
-        np.testing.assert_array_equal(found, [float(row[i] or "nan") for row in rows])
-        assert list(table.columns[name]) == [row[i] for row in rows]
+    path.write_bytes(b"a,b,c\n" + "".join(",".join(cells) + end for *cells, end in rows).encode())
+    for wanted in ("abc", "ab", "bc"):
+        (table,) = CSV().blocks(path, list(wanted))
+        for name in wanted:
+            due = [row["abc".index(name)] for row in rows]
+            found = np.asarray(table.columns[name], dtype=np.float64)
+            np.testing.assert_array_equal(found, [float(cell or "nan") for cell in due])
+            assert list(table.columns[name]) == due
 
 
 def test_numbers_beside_texts_are_cut_out_and_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,8 +139,8 @@ def test_numbers_beside_texts_are_cut_out_and_read_together(tmp_path: Path, monk
         calls.append(content)
         return from_json(content)
 
-    from_json = cells.from_json
-    monkeypatch.setattr(cells, "from_json", counted)
+    from_json = numerals.from_json
+    monkeypatch.setattr(numerals, "from_json", counted)
     path = tmp_path / "data.csv"
     path.write_text('a,name,b\n1,"Zoë, K.",2\n3,"say ""hi""\nthere",4\n')
     (table,) = CSV().blocks(path)
@@ -160,3 +176,18 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, content: bytes, due:
     path.write_bytes(content)
     with pytest.raises(DataError, match=due):
         read(path)
+
+
+@pytest.mark.parametrize(("size", "imported"), [(numerals.LARGE - 1, False), (numerals.LARGE, True)])
+def test_pyarrow_is_imported_for_a_large_file_alone(size: int, imported: bool) -> None:
+    pytest.importorskip("pyarrow")
+    code = (
+        f"import sys; from layerkit.data.numerals import parse_for; parse_for({size}); print('pyarrow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(imported)
+
+
+def test_a_large_file_is_read_without_pyarrow_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert numerals.parse_for(numerals.LARGE) is numerals.by_json
