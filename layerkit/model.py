@@ -258,7 +258,8 @@ class Model:
         finally:
             follow()
         chosen_epoch = self._take_best() if run.patience is not None and end.why != "stop" else 0
-        session = self.session()
+        if chosen_epoch:
+            session = self.session()
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(end.step - first, before, after, held_out, end.why == "stop", chosen_epoch)
