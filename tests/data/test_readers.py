@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
@@ -84,6 +86,68 @@ def test_a_line_that_is_no_json_object_is_named(text: str, due: str, tmp_path: P
     path.write_text(text)
     with pytest.raises(DataError, match=due):
         table(JSONLines(), path)
+
+
+VALUES = st.sampled_from(
+    ["1", "-0", "2.5e3", "1e999", '"x"', '"é{:"', "null", "true", "[1, {}]", '{"c": 1}', "NaN", "01"]
+)
+FIELDS = st.tuples(st.sampled_from("ab"), st.sampled_from([":", " : "]), VALUES).map(
+    lambda field: '"{}"{}{}'.format(*field)
+)
+LINES = st.one_of(
+    st.lists(FIELDS, max_size=3).map(lambda fields: "{" + ", ".join(fields) + "}"),
+    st.sampled_from(["", " ", '{"a": 1},{"b": 2}', '{"a": [{}', "{}]}", "[]", "1", "{", "}", '{"a": 1} x']),
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=500)
+@given(st.lists(st.tuples(LINES, st.sampled_from(["\n", "\r\n", "\r"])), max_size=6), st.sampled_from([1, 2**20]))
+@example([('{"a": [{}', "\n"), ("{}]}", "\n"), ('{"a": 1},{"b": 2}', "\n")], 2**20)
+@example([('{"a": 1}', "\n"), ('{"b": "x"}', "\r\n"), ('{"a": 2}', "\n")], 1)
+def test_every_line_is_read_as_pythons_json_reads_it(tmp_path: Path, lines: list[tuple[str, str]], block: int) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes("".join(map("".join, lines)).encode())
+    due: list[dict[str, Any]] = []
+    wrong = 0
+    for number, text in enumerate(path.read_text().splitlines(), start=1):
+        try:
+            due += [checked_object(text)] if text.strip() else []
+        except ValueError:
+            wrong = number
+            break
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("layerkit.data.jsonl.BLOCK", block)
+        if wrong:
+            with pytest.raises(DataError, match=f"line {wrong}:"):
+                list(JSONLines().blocks(path))
+            return
+        tables = list(JSONLines().blocks(path))
+    found = [(table.columns, i) for table in tables for i in range(len(table))]
+    assert [{name: cells[i] for name, cells in columns.items()} for columns, i in found] == [
+        {name: row.get(name) for name in columns} for row, (columns, _) in zip(due, found, strict=True)
+    ]
+    assert [type(cells[i]) for columns, i in found for cells in columns.values()] == [
+        type(row.get(name)) for row, (columns, _) in zip(due, found, strict=True) for name in columns
+    ]
+
+
+def checked_object(text: str) -> dict[str, Any]:
+    """The object that a line holds. Raises ValueError for anything else, and for what RFC 8259 has no place for."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("twice")
+        return dict(pairs)
+
+    def finite(number: str) -> float:
+        if not isfinite(float(number)):
+            raise ValueError("not finite")
+        return float(number)
+
+    row = json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=finite)
+    if not isinstance(row, dict):
+        raise ValueError("no object")
+    return row
 
 
 X, Y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
