@@ -9,10 +9,8 @@ from typing import Any, overload
 
 import numpy as np
 
-from layerkit.data.numerals import IN_NUMBERS, IS_AN_END, Parse, by_json
+from layerkit.data.numerals import COMMA, IN_NUMBERS, LINE_FEED, QUOTE, RETURN, Parse, by_json, ends_in
 from layerkit.ops import Array
-
-COMMA, LINE_FEED, RETURN, QUOTE = b',\n\r"'
 
 
 class UnusualRowsError(ValueError):
@@ -140,7 +138,7 @@ class Cells(Sequence[str]):
 
 def _cell_ends(content: bytes, characters: Array, width: int) -> Array:
     """Where each cell ends, of (rows, width). Raises UnusualQuotesError and UnusualRowsError."""
-    ends: Array = np.flatnonzero(np.frombuffer(content.translate(IS_AN_END), np.bool_))
+    ends = ends_in(characters)
     if b'"' in content:
         quotes = np.flatnonzero(characters == QUOTE)
         _check_quotes(characters, quotes)

@@ -10,8 +10,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from layerkit.data.cells import LINE_FEED, Block, Cells, UnusualQuotesError, UnusualRowsError
-from layerkit.data.numerals import Parse, parse_for
+from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
+from layerkit.data.numerals import LINE_FEED, Parse, parse_for
 from layerkit.errors import DataError
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table

@@ -11,7 +11,7 @@ from pydantic_core import from_json
 
 from layerkit.ops import Array
 
-IS_AN_END = bytes(chr(character) in ",\n" for character in range(256))
+COMMA, LINE_FEED, RETURN, QUOTE = b',\n\r"'
 IN_NUMBERS = b"0123456789+-.eE,\n\r"
 LARGE = 2**25
 """The bytes of a file in which pyarrow, twice as fast, saves more time than its import takes."""
@@ -21,6 +21,11 @@ Parse: TypeAlias = Callable[[bytes, Array], Array | None]
 
 None where a cell is no number, or may be none. What is a number is the same to each of these, and which.
 """
+
+
+def ends_in(characters: Array) -> Array:
+    """Where the commas and line feeds are."""
+    return np.flatnonzero((characters == COMMA) | (characters == LINE_FEED))
 
 
 def parse_for(size: int) -> Parse:
@@ -60,7 +65,7 @@ def by_arrow(arrow: Any, content: bytes, ends: Array) -> Array | None:
         return None
     if b"\r" in content:
         content = content.replace(b"\r", b"")
-        ends = np.flatnonzero(np.frombuffer(content.translate(IS_AN_END), np.bool_)).reshape(ends.shape)
+        ends = ends_in(np.frombuffer(content, np.uint8)).reshape(ends.shape)
     # without the comma or line feed after each cell before
     offsets = np.append(0, ends.reshape(-1) - np.arange(ends.size)).astype(np.int32)
     filled = np.packbits(np.diff(offsets) > 0, bitorder="little")
