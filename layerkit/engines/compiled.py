@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from layerkit.data.batches import Rows
@@ -36,6 +37,7 @@ class CompiledSession(Session):
         held = Held(dict(state.parameters), {slot: dict(state.slots.get(slot) or zeros) for slot in slots})
         with self._on_jax():
             self._held: Held = devices().everywhere(held)
+            self._copy: Array | None = None
             self._stacks = Stacks(network, devices())
 
     def train(self, batches: Sequence[Rows]) -> Array:
@@ -73,18 +75,22 @@ class CompiledSession(Session):
 
         Where a step goes wrong, the state is that of the step before, and it raises.
         """
-        before, count = self._held, stack.count
-        first = self._step + 1
+        programs, count, first = self._programs, stack.count, self._step + 1
         factors = self._factors(first, count)
 
-        def taken(steps: int) -> Steps:
-            found: Steps = self._programs.steps(
-                before, stack.rows, stack.places, factors, np.int64(first), np.uint32(steps), rows=stack.size
+        def taken(held: Held, steps: int) -> Steps:
+            found: Steps = programs.steps(
+                held, stack.rows, stack.places, factors, np.int64(first), np.uint32(steps), rows=stack.size
             )
             return found
 
-        after = taken(count)
-        losses = np.asarray(after.losses)[:count]
+        copy = self._copied()
+        try:
+            after = taken(self._held, count)
+            losses = np.asarray(after.losses)[:count]
+        except BaseException:
+            self._held = programs.restored(copy)
+            raise
         # as NumPy's: JAX takes ten times as long to make a truth value of its own
         if np.asarray(after.fine) and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
@@ -95,12 +101,20 @@ class CompiledSession(Session):
         low, high = 0, bad
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if taken(middle).finite else (low, middle - 1)
-        self._held, self._step = taken(low).held, self._step + low
-        wrong = jax.tree.map(np.asarray, taken(low + 1).held)
+            low, high = (middle, high) if taken(programs.restored(copy), middle).finite else (low, middle - 1)
+        wrong = jax.tree.map(np.asarray, taken(programs.restored(copy), low + 1).held)
+        self._held, self._step = taken(programs.restored(copy), low).held, self._step + low
         error = self._stopped(stack, low, wrong, np.isfinite(losses[low]))
         error.losses = tuple(losses[:low].tolist())
         raise error
+
+    def _copied(self) -> Array:
+        """A copy of the state, over which steps will write. It takes the memory of the copy before."""
+        if self._copy is None:
+            size = sum(array.size for array in jax.tree.leaves(self._held))
+            self._copy = jnp.zeros(size, self._network.dtype, device=devices().whole)
+        self._copy = self._programs.copied(self._held, self._copy)
+        return self._copy
 
     def _stopped(self, stack: Stack, i: int, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""

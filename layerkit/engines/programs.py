@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -59,13 +60,15 @@ class Plan(NamedTuple):
 
 
 class Programs:
-    """The compiled functions of a network. They are pure: what they take is as it was afterwards."""
+    """The compiled functions of a network. They are pure, but write over `held` and `memory`."""
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self._network, self._plan = network, plan
         # where the rows are shared out, so is the work; what comes out is whole on every device
         whole = devices().whole
-        self.steps = jax.jit(self._steps, static_argnames="rows", out_shardings=whole)
+        self.steps = jax.jit(self._steps, static_argnames="rows", donate_argnames="held", out_shardings=whole)
+        self.copied = jax.jit(self._copied, donate_argnames="memory", keep_unused=True, out_shardings=whole)
+        self.restored = jax.jit(self._restored, out_shardings=whole)
         self.finite_outputs = jax.jit(self._finite_outputs, static_argnames="rows", out_shardings=whole)
         self.predict = jax.jit(self._predict, out_shardings=whole)
         self.losses = jax.jit(self._losses, out_shardings=whole)
@@ -73,7 +76,7 @@ class Programs:
     def _steps(
         self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Any, count: Any, rows: int
     ) -> Steps:
-        """Take `count` steps, from the number `first` on.
+        """Take `count` steps, from the number `first` on. What comes out takes the memory of `held`.
 
         Step i goes over the first `rows` rows of stack[places[i]], with the learning_rate times factors[i]. The number
         of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.
@@ -95,6 +98,21 @@ class Programs:
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
         return Steps(held, losses, unsound, finite, finite & (unsound == STEPS))
+
+    def _copied(self, held: Held, memory: Array) -> Array:
+        """A copy of the state, in memory for as many numbers: one vector, for JAX takes longer for many arrays."""
+        return jnp.concatenate([array.reshape(-1) for array in jax.tree.leaves(held)])
+
+    def _restored(self, copy: Array) -> Held:
+        """The state of such a copy."""
+        network, optimizer = self._network, self._plan.optimizer
+        shapes = {name: tuple(parameter.shape) for name, parameter in network.parameters.items()}
+        trained = {name: shapes[name] for name in network.trained}
+        state = Held(shapes, dict.fromkeys(optimizer.slots if optimizer else (), trained))
+        leaves, tree = jax.tree.flatten(state, is_leaf=lambda each: type(each) is tuple)
+        parts = jnp.split(copy, np.cumsum([prod(shape) for shape in leaves])[:-1])
+        held: Held = jax.tree.unflatten(tree, [part.reshape(shape) for part, shape in zip(parts, leaves, strict=True)])
+        return held
 
     def _step(self, held: Held, batch: Rows, number: Number, factor: Array | None) -> tuple[Held, Array, Array | None]:
         """One step: the state after it, its loss, and whether what the layers updated is finite, if they update."""
@@ -141,7 +159,8 @@ class Programs:
 def _finite(arrays: Iterable[Array]) -> Array:
     found = jnp.asarray(True)
     for array in arrays:
-        found &= jnp.all(jnp.isfinite(array))
+        # the largest of them is NaN if one is; to look at each would take XLA three times as long
+        found &= jnp.isfinite(jnp.max(jnp.abs(array), initial=0))
     return found
 
 

@@ -228,6 +228,27 @@ class OnNumPy(Activation):
         return np.full(x.shape, 2.0, x.dtype) * np.sign(np.asarray(x)) ** 2
 
 
+def test_a_call_that_fails_amid_its_steps_leaves_the_state_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    each = model("jax")
+    each.train(X, T, steps=3)
+    session: Any = each.session(each.plan(X, T, steps=5))
+    due, take = session.state, session._programs.steps
+
+    def fails(held: Any, *arguments: Any, **options: Any) -> None:
+        take(held, *arguments, **options)  # which writes over the state
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session._programs, "steps", fails)
+        with pytest.raises(MemoryError):
+            session.train([Rows(X.astype("f4"), T.astype("f4"))])
+    found = session.state
+    assert found.step == due.step
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(due), strict=True):
+        np.testing.assert_array_equal(one, other)
+    session.train([Rows(X.astype("f4"), T.astype("f4"))])
+
+
 @pytest.mark.parametrize(("part", "due"), [(Branches(), "Branches.forward"), (OnNumPy(), "OnNumPy.backward")])
 def test_a_part_that_does_not_trace_is_named_with_its_stage_and_what_would_work(part: Activation, due: str) -> None:
     broken = Model(
