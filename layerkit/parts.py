@@ -20,7 +20,8 @@ Params: TypeAlias = Mapping[str, Array]
 Dtype: TypeAlias = Literal["float32", "float64"]
 
 
-class Parameter(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Parameter:
     """An array that a layer asks for: declared here, allocated by the network once all sizes are counted.
 
     A parameter that isn't `trainable` gets no gradient; the layer changes it through `context.update`.
