@@ -228,6 +228,20 @@ class OnNumPy(Activation):
         return np.full(x.shape, 2.0, x.dtype) * np.sign(np.asarray(x)) ** 2
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("shape", [(3,), (100,), (784, 256)])
+def test_one_number_that_is_not_finite_is_seen_wherever_it_stands(shape: tuple[int, ...], wrong: float) -> None:
+    from layerkit.engines.programs import _finite
+
+    finite = jax.jit(lambda array: _finite([array]))
+    array = RANDOM.normal(size=shape).astype(np.float32)
+    assert finite(array)
+    for place in RANDOM.integers(0, array.size, 20):
+        spoilt = array.copy()
+        spoilt.reshape(-1)[place] = wrong
+        assert not finite(spoilt)
+
+
 def test_a_call_that_fails_amid_its_steps_leaves_the_state_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     each = model("jax")
     each.train(X, T, steps=3)
