@@ -110,16 +110,16 @@ _writing: set[str] = set()
 
 def _clear_left_behind(target: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
-    start, names = f".{target.name}.", []
+    names: list[str] = []
     with contextlib.suppress(PermissionError):  # of a folder that may be written and not be read
         names = os.listdir(target.parent)
     for name in names:
-        if name.startswith(start) and name.endswith(".tmp") and name not in _writing:
-            owner = name.removeprefix(start).partition(".")[0]
-            # a new process may have the number of the one that was killed: in a container it always has
-            if owner.isdigit() and (int(owner) == os.getpid() or not alive(int(owner))):
-                with contextlib.suppress(OSError):
-                    os.unlink(target.with_name(name))
+        match name.rsplit(".", 3):
+            case [whose, owner, _, "tmp"] if whose == f".{target.name}" and owner.isdecimal() and name not in _writing:
+                # a new process may have the number of the one that was killed: in a container it always has
+                if int(owner) == os.getpid() or not alive(int(owner)):
+                    with contextlib.suppress(OSError):
+                        os.unlink(target.with_name(name))
 
 
 def alive(process: int) -> bool:

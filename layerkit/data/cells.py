@@ -9,8 +9,10 @@ from typing import Any, overload
 
 import numpy as np
 
-from layerkit.data.numerals import COMMA, IN_NUMBERS, LINE_FEED, QUOTE, RETURN, Parse, by_json, ends_in
+from layerkit.data.numerals import COMMA, LINE_FEED, QUOTE, RETURN, Parse, by_json, ends_in
 from layerkit.ops import Array
+
+IN_NUMBERS = b"0123456789+-.eE,\n\r"
 
 
 class UnusualRowsError(ValueError):
@@ -67,13 +69,19 @@ class Block:
         """The cells of a column as float64, NaN for an empty one; None where they may be no numbers."""
         if self._numbers is None:
             group = self._number_like
-            numbers = self._parse(self._cut_out(group), self._ends_of(group)) if group else None
+            numbers = self._parsed(group)
             if numbers is None:
                 # without the columns in which a later cell is no number
                 group = [i for i in group if not self._cut_out([i]).translate(None, IN_NUMBERS)]
-                numbers = self._parse(self._cut_out(group), self._ends_of(group)) if group else None
+                numbers = self._parsed(group)
             self._numbers = {} if numbers is None else dict(zip(group, numbers, strict=True))
         return self._numbers.get(column)
+
+    def _parsed(self, columns: Sequence[int]) -> Array | None:
+        content = self._cut_out(columns) if columns else b""
+        # where there is anything else, such as a space, float() decides
+        fit = content and not content.translate(None, IN_NUMBERS)
+        return self._parse(content, self._ends_of(columns)) if fit else None
 
     def _cut_out(self, columns: Sequence[int]) -> bytes:
         """The rows with these columns alone."""

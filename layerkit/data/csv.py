@@ -2,6 +2,7 @@
 
 import csv
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -20,7 +21,6 @@ BLOCK = 2**20
 """Bytes. With fewer, calling NumPy for each column would take as long as what it does."""
 LONGEST_ROW = 2**24
 ROWS = 8192
-MARK = b"\xef\xbb\xbf"
 
 
 class CSV(Reader):
@@ -74,7 +74,7 @@ class Place(NamedTuple):
 
 def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tuple[Header, Place]:
     """The header, and the place after it. Raises DataError where it is missing or has a name twice."""
-    offset = len(MARK) if file.read(len(MARK)) == MARK else 0
+    offset = len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0
     file.seek(offset)
     taken: list[str] = []
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")

@@ -1,6 +1,7 @@
 """JSON lines."""
 
 import io
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from math import inf
@@ -17,7 +18,6 @@ from layerkit.parts import Reader, Table
 
 BLOCK = 2**20
 """Bytes."""
-MARK = b"\xef\xbb\xbf"
 
 
 class JSONLines(Reader):
@@ -41,7 +41,7 @@ class JSONLines(Reader):
 
 def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
     """The file after its byte order mark, cut where a line ends."""
-    content = file.read(BLOCK).removeprefix(MARK)
+    content = file.read(BLOCK).removeprefix(BOM_UTF8)
     while content:
         yield content if content.endswith(b"\n") else content + file.readline()
         content = file.read(BLOCK)

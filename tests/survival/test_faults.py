@@ -254,6 +254,21 @@ def test_what_a_living_process_is_writing_stays(tmp_path: Path) -> None:
     assert left.exists()
 
 
+@pytest.mark.parametrize("other", ["model.safetensors.4194305", "model.safetensors.²"])
+def test_what_is_being_written_of_another_file_stays(other: str, tmp_path: Path) -> None:
+    left = tmp_path / f".{other}.{os.getppid()}.0123abcd.tmp"
+    left.write_bytes(b"half a file")
+    files.replace(tmp_path / "model.safetensors", NEW)
+    assert left.exists()
+
+
+def test_a_temporary_file_of_no_process_stays(tmp_path: Path) -> None:
+    left = tmp_path / ".model.safetensors.².0123abcd.tmp"
+    left.write_bytes(b"someone's")
+    files.replace(tmp_path / "model.safetensors", NEW)
+    assert left.exists()
+
+
 def test_threads_that_save_to_one_file_dont_disturb_each_other(tmp_path: Path) -> None:
     path, failed = tmp_path / "model.safetensors", []
 
