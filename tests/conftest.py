@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+settings.register_profile("layerkit", deadline=None)  # benchmarks time, tests don't
+settings.load_profile("layerkit")
 
 MODELS = Path(__file__).parent.parent / "models"
 

@@ -36,7 +36,7 @@ class JSONLines(Reader):
                     rows, lines = _careful(content, lines_before, source)
                 yield replace(table_of_objects(rows, source, columns, rows_before + 1), lines=lines)
                 rows_before += len(rows)
-                lines_before += content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n")
+                lines_before += _line_ends(content)
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -66,15 +66,21 @@ def _quick(content: bytes) -> list[dict[str, Any]] | None:
 
 def _careful(content: bytes, before: int, source: str) -> tuple[list[dict[str, Any]], list[int]]:
     """The rows of some lines, with `before` lines before them, and the line of each. Raises DataError."""
-    rows, lines = [], []
     try:
-        for line, text in enumerate(io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"), start=before + 1):
-            if text.strip():
-                rows.append(_row(text, f"{source}, line {line}"))
-                lines.append(line)
+        decoded = content.decode()
     except UnicodeDecodeError as error:
-        raise DataError(f"this is not UTF-8: {error.reason}", source) from None
+        line = before + 1 + _line_ends(content[: error.start])
+        raise DataError(f"this is not UTF-8: {error.reason}", f"{source}, line {line}") from None
+    rows, lines = [], []
+    for line, text in enumerate(io.StringIO(decoded, newline=None), start=before + 1):
+        if text.strip():
+            rows.append(_row(text, f"{source}, line {line}"))
+            lines.append(line)
     return rows, lines
+
+
+def _line_ends(content: bytes) -> int:
+    return content.count(b"\n") + content.count(b"\r") - content.count(b"\r\n")
 
 
 def _row(text: str, where: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Splits and orders: seeded, fair, and complete."""
+"""Orders and batches: seeded, fair, and complete."""
 
 from __future__ import annotations
 
@@ -11,26 +11,6 @@ from hypothesis import strategies as st
 
 from layerkit.data import batches
 from layerkit.data.batches import InMemory, Rows, regrouped, shuffled, steps_per_epoch
-from layerkit.data.splitting import split
-
-FRACTIONS = st.floats(0.05, 0.95)
-
-
-@given(st.integers(0, 2**63 - 1), FRACTIONS, st.lists(st.integers(0, 3), min_size=2, max_size=60))
-def test_a_split_gives_each_row_to_one_side_and_each_class_its_share(
-    seed: int, fraction: float, labels: list[int]
-) -> None:
-    classes = np.array(labels)
-    kept, held = split(seed, fraction, classes)
-    assert sorted([*kept, *held]) == list(range(len(labels)))
-    for label in set(labels):
-        share = np.sum(classes[held] == label)
-        assert abs(share - fraction * np.sum(classes == label)) <= 1.0 + 1e-9
-
-
-def test_another_seed_splits_otherwise() -> None:
-    classes = np.zeros(50, dtype=int)
-    assert not np.array_equal(split(0, 0.3, classes)[1], split(1, 0.3, classes)[1])
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 3))

@@ -73,17 +73,18 @@ def test_json_lines_keep_their_types_and_may_leave_columns_out(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "due"),
+    ("content", "due"),
     [
-        ('{"a": 1}\n{"a": \n', "line 2"),
-        ("[1]\n", "line 1"),
-        ('{"a": 1, "a": 2}\n', "line 1"),
-        ('{"a": NaN}\n', "line 1"),
+        (b'{"a": 1}\n{"a": \n', "line 2"),
+        (b"[1]\n", "line 1"),
+        (b'{"a": 1, "a": 2}\n', "line 1"),
+        (b'{"a": NaN}\n', "line 1"),
+        (b'{"a": 1}\r\n\r{"a": "\xff"}\n', "line 3: this is not UTF-8"),
     ],
 )
-def test_a_line_that_is_no_json_object_is_named(text: str, due: str, tmp_path: Path) -> None:
+def test_a_line_that_is_no_json_object_is_named(content: bytes, due: str, tmp_path: Path) -> None:
     path = tmp_path / "data.jsonl"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(DataError, match=due):
         table(JSONLines(), path)
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 import layerkit
@@ -21,7 +19,6 @@ from layerkit import DataError, Document
 from layerkit.data import reading
 from layerkit.data.batches import Rows
 from layerkit.data.preparing import Prepared, prepare
-from layerkit.data.splitting import Bits, drawn
 from layerkit.data.streaming import Streamed
 
 ROWS, CLASSES = 1000, ("no", "perhaps", "yes")
@@ -169,30 +166,6 @@ def test_a_fraction_holds_out_each_class_alike_and_the_seed_decides_which_rows(f
 
 def class_counts(rows: list[int]) -> list[int]:
     return list(Counter(number % 10 // 4 for number in rows).values())
-
-
-@given(st.integers(0, 2**63 - 1), st.floats(0.01, 0.99), st.integers(1, 3000), st.integers(0, 2**40))
-def test_a_drawn_split_gives_each_class_its_share_wherever_it_is_cut(
-    seed: int, fraction: float, rows: int, far: int
-) -> None:
-    whole = drawn(seed, fraction, "class", 0, rows)
-    cut = rows // 3
-    parts = [drawn(seed, fraction, "class", 0, cut), drawn(seed, fraction, "class", cut, rows)]
-    np.testing.assert_array_equal(np.concatenate(parts), whole)
-    counts = np.cumsum(whole)
-    assert np.all(np.abs(counts - fraction * np.arange(1, rows + 1)) <= 1.0 + 1e-6)
-    later = drawn(seed, fraction, "class", far, far + rows)
-    assert abs(np.sum(later) - fraction * rows) <= 2.0 + 1e-6
-
-
-@given(st.lists(st.lists(st.booleans(), max_size=20), max_size=8), st.integers(0, 200), st.integers(0, 200))
-def test_bits_are_a_list_of_booleans(parts: list[list[bool]], first: int, stop: int) -> None:
-    bits, due = Bits(), flat(parts)
-    for part in parts:
-        bits.extend(np.array(part, dtype=bool))
-    assert len(bits) == len(due)
-    if first <= stop:
-        assert bits[first:stop].tolist() == due[first:stop]
 
 
 def test_columns_are_fitted_on_training_rows_alone(tmp_path: Path) -> None:

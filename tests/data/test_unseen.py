@@ -173,7 +173,7 @@ CELLS = st.sampled_from(["1", "-2.5", "1e3", "0.1", "", "7", "123456.789"])
 NAMES = st.sampled_from(["Wien", "Graz, Stmk.", 'the "Old" Town', "Łódź\nPolska", "x"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(CELLS, CELLS, NAMES), min_size=1, max_size=30), st.sampled_from([None, 7]))
 def test_a_table_is_encoded_as_pandas_would(tmp_path: Path, rows: list[tuple[str, ...]], buffer: int | None) -> None:
     pandas = pytest.importorskip("pandas")
