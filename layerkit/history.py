@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from math import nan
+from operator import add
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,9 +20,10 @@ _BEST = "best."
 
 @dataclass(eq=False)
 class History:
-    """One record for each epoch: its last step, the mean loss of its steps, and what validation gave."""
+    """Figures of each epoch: its last step, the mean loss of its steps, and what validation gave."""
 
-    records: list[Figures] = field(default_factory=list)
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    """Each figure over the epochs; NaN where an epoch has no such figure."""
     loss_sum: float = 0.0
     """Of the steps of the epoch that isn't over yet."""
     loss_count: int = 0
@@ -28,28 +32,48 @@ class History:
     best: Mapping[str, Array] = field(default_factory=dict)
     """The parameters after that epoch."""
 
-    def add(self, loss: float) -> None:
-        """Count the loss of one more step."""
-        self.loss_sum += loss
-        self.loss_count += 1
+    @property
+    def epochs(self) -> int:
+        """How many are over."""
+        return len(self.columns.get("step", ()))
 
-    def close_epoch(self, step: int, figures: Figures) -> Figures:
-        """End the epoch with this step; its record."""
-        record: Figures = {"step": step, "loss": self.loss_sum / self.loss_count, **figures}
-        self.records.append(record)
-        self.loss_sum, self.loss_count = 0.0, 0
-        return record
+    def record(self, epoch: int) -> Figures:
+        """The figures of an epoch, counted from 1."""
+        return {name: column[epoch - 1] for name, column in self.columns.items()}
+
+    def add(self, losses: Sequence[float], step: int, steps_per_epoch: int, held_out: Figures) -> None:
+        """Count the losses of the steps after `step`, and close each epoch that ends among them.
+
+        `held_out` has what validation gave after the last of them. An epoch's losses are added one by one: a run that
+        is taken up again adds in the same order.
+        """
+        left = steps_per_epoch - step % steps_per_epoch
+        self.loss_sum = reduce(add, losses[:left], self.loss_sum)
+        self.loss_count += len(losses[:left])
+        if len(losses) < left:
+            return
+        whole, begun = divmod(len(losses) - left, steps_per_epoch)
+        epochs = np.reshape(losses[left : len(losses) - begun], (whole, steps_per_epoch))
+        means = np.cumsum(epochs, axis=1)[:, -1] / steps_per_epoch
+        steps = range(step + left, step + len(losses) + 1, steps_per_epoch)
+        self._close(steps, [self.loss_sum / self.loss_count, *means.tolist()], held_out)
+        self.loss_sum, self.loss_count = reduce(add, losses[len(losses) - begun :], 0.0), begun
+
+    def _close(self, steps: Sequence[int], losses: Sequence[float], held_out: Figures) -> None:
+        before, nothing = self.epochs, [nan] * (len(steps) - 1)
+        ended = {"step": steps, "loss": losses, **{name: [*nothing, figure] for name, figure in held_out.items()}}
+        for name in ended:
+            self.columns.setdefault(name, [nan] * before)
+        for name, column in self.columns.items():
+            column.extend(ended.get(name, [*nothing, nan]))
 
     def keep(self, parameters: Mapping[str, Array]) -> None:
         """Take the last epoch for the best, with these parameters."""
-        self.best_epoch, self.best = len(self.records), parameters
+        self.best_epoch, self.best = self.epochs, parameters
 
     def arrays(self) -> dict[str, Array]:
-        """Each figure as an array over the epochs; NaN where an epoch has no such figure."""
-        names = dict.fromkeys(name for record in self.records for name in record)
-        return {
-            name: np.array([record.get(name, np.nan) for record in self.records], dtype=np.float64) for name in names
-        }
+        """Each figure as an array over the epochs."""
+        return {name: np.array(column, dtype=np.float64) for name, column in self.columns.items()}
 
     def state(self) -> dict[str, Array]:
         """What else a run needs to go on."""
@@ -61,12 +85,11 @@ class History:
     @staticmethod
     def of(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> History:
         """The history that gave these arrays and this state."""
-        count = max((len(array) for array in arrays.values()), default=0)
-        records = [{name: float(array[i]) for name, array in arrays.items()} for i in range(count)]
+        columns = {name: array.tolist() for name, array in arrays.items()}
         loss_sum, loss_count = state.get("unfinished_epoch", (0.0, 0.0))
         best = {name.removeprefix(_BEST): array for name, array in state.items() if name.startswith(_BEST)}
         (best_epoch,) = state.get("best_epoch", (0,))
-        return History(records, float(loss_sum), int(loss_count), int(best_epoch), best)
+        return History(columns, float(loss_sum), int(loss_count), int(best_epoch), best)
 
 
 class Patience(NamedTuple):
@@ -82,13 +105,14 @@ class Patience(NamedTuple):
 
     def is_better(self, history: History) -> bool:
         """Whether the last epoch is the best so far."""
-        last = history.records[-1][self.figure]
+        figures = history.columns[self.figure]
+        last = figures[-1]
         if not history.best_epoch:
             return last == last  # anything but NaN
-        best = history.records[history.best_epoch - 1].get(self.figure, np.nan)
+        best = figures[history.best_epoch - 1]
         change = best - last if self.falls else last - best
         return change > self.min_change or (best != best and last == last)
 
     def is_over(self, history: History) -> bool:
         """Whether it is time to stop."""
-        return len(history.records) - max(history.best_epoch, self.since) >= self.epochs
+        return history.epochs - max(history.best_epoch, self.since) >= self.epochs

@@ -227,7 +227,7 @@ class Model:
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
-        patience = patience_of(self._document, bool(validation), len(self._history.records) if further else 0)
+        patience = patience_of(self._document, bool(validation), self._history.epochs if further else 0)
         factor = factor_of(self._document, declared or goal, per_epoch)
         return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from layerkit.data.batches import Rows, Share, Source, steps_per_epoch
+from layerkit.data.batches import Source, steps_per_epoch
 from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
-from layerkit.errors import TrainingError
 from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
 from layerkit.parts import Metric
@@ -26,7 +25,7 @@ ROWS_PER_PASS = 8192
 
 
 class Progress(NamedTuple):
-    """Where a run stands, as it is reported after every few steps and at the end of each epoch."""
+    """Where a run stands, as it is reported after each call of the engine: every few steps, or every few thousand."""
 
     step: int
     goal: int
@@ -34,8 +33,9 @@ class Progress(NamedTuple):
     loss: float
     rows_per_second: float
     seconds_left: float
-    record: Figures | None = None
-    """The epoch's figures, at its end."""
+    history: History
+    ended: range
+    """The epochs, counted from 1, that ended since the last report: `history.record` has the figures of each."""
 
 
 Report: TypeAlias = Callable[[Progress], None]
@@ -86,17 +86,22 @@ def train(
     """
     started = saved = run.clock()
     first, most = step, 1
-    ahead = _batches(run, step, session.share)
+    ahead = run.rows.epochs(run.batch_size, run.seed, step, session.share)
 
     def count(losses: Sequence[float]) -> None:
-        """Enter steps into the history, one by one: a run that is taken up again then adds in the same order."""
+        """Enter the losses of the steps that were taken."""
         nonlocal step
-        for loss in losses:
-            step += 1
-            history.add(loss)
-            record = _close_epoch(session, run, step, history) if step % run.steps_per_epoch == 0 else None
-            if record is not None or step == first + 1 or loss is losses[-1]:
-                report(_progress(run, step, first, loss, run.clock() - started, record))
+        ended, held_out = history.epochs, {}
+        at_end = (step + len(losses)) % run.steps_per_epoch == 0
+        if at_end and run.validation is not None:
+            figures = run.metrics(session, run.validation)
+            held_out = {f"validation_{name}": figure for name, figure in figures.items()}
+        history.add(losses, step, run.steps_per_epoch, held_out)
+        if at_end and run.patience is not None and run.patience.is_better(history):
+            history.keep(session.state.parameters)
+        step += len(losses)
+        seconds = run.clock() - started
+        report(_progress(run, step, first, losses[-1], seconds, history, range(ended + 1, history.epochs + 1)))
 
     while step < run.goal:
         if run.patience is not None and run.patience.is_over(history):
@@ -106,8 +111,9 @@ def train(
         began = run.clock()
         try:
             losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
-        except TrainingError as error:
-            count(error.losses)
+        except BaseException as error:  # a KeyboardInterrupt, too: the steps before it were taken
+            if losses := getattr(error, "losses", ()):
+                count(losses)
             raise
         # so that a request to stop is soon heard, and a small step doesn't wait for the loop
         most = min(most * 8, MOST_STEPS_PER_CALL) if run.clock() - began < QUICK else most
@@ -116,14 +122,6 @@ def train(
             save()
             saved = run.clock()
     return End(step, "goal")
-
-
-def _batches(run: Run, step: int, share: Share) -> Iterator[Rows]:
-    """The batches from `step` on, an epoch after the other, without end."""
-    while True:
-        for batch in run.rows.batches(run.batch_size, run.seed, step, share):
-            yield batch
-            step += 1
 
 
 def _steps_until_a_look(run: Run, step: int, most: int) -> int:
@@ -142,19 +140,10 @@ def _due(checkpoint: Checkpoint, step: int, seconds: float) -> bool:
     return by_steps or (checkpoint.seconds is not None and seconds >= checkpoint.seconds)
 
 
-def _close_epoch(session: Session, run: Run, step: int, history: History) -> Figures:
-    held_out = {} if run.validation is None else run.metrics(session, run.validation)
-    record = history.close_epoch(step, {f"validation_{name}": figure for name, figure in held_out.items()})
-    if run.patience is not None and run.patience.is_better(history):
-        history.keep(session.state.parameters)
-    return record
-
-
-def _progress(run: Run, step: int, first: int, loss: float, seconds: float, record: Figures | None) -> Progress:
+def _progress(run: Run, step: int, first: int, loss: float, seconds: float, history: History, ended: range) -> Progress:
     speed = (step - first) / max(seconds, 1e-9)
-    rows = min(run.batch_size, run.rows.count)
-    left = (run.goal - step) / speed
-    return Progress(step, run.goal, step // run.steps_per_epoch, loss, speed * rows, left, record)
+    rows, left = min(run.batch_size, run.rows.count), (run.goal - step) / speed
+    return Progress(step, run.goal, step // run.steps_per_epoch, loss, speed * rows, left, history, ended)
 
 
 def figures(

@@ -11,6 +11,8 @@ import pytest
 
 import layerkit
 from layerkit import DataError, Dense, DocumentError, Model, TrainingError
+from layerkit.data.batches import Rows
+from layerkit.engines.numpy import NumPySession
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 3))
@@ -237,6 +239,25 @@ def test_a_call_of_many_steps_closes_every_epoch_in_it() -> None:
     history = model.history
     assert history["step"].tolist() == list(range(1, 701))
     assert np.all(np.diff(history["loss"]) <= 0.0)
+
+
+def test_a_run_that_is_interrupted_amid_a_call_goes_on_as_if_it_were_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, part = linear(), linear()
+    whole.train(X, Y, epochs=20)
+    take = NumPySession._take_step
+
+    def interrupted(session: NumPySession, batch: Rows) -> float:
+        if session._step == 29:
+            raise KeyboardInterrupt
+        return take(session, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(NumPySession, "_take_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            part.train(X, Y, epochs=20)
+    assert part.step == 29
+    part.train(X, Y, steps=71)
+    assert same(part, whole)
 
 
 class TestDivergence:

@@ -39,9 +39,9 @@ def _nothing(progress: Progress) -> None:
 
 def _json(progress: Progress) -> None:
     """One object a line for each epoch."""
-    if progress.record is not None:
-        record = {name: value for name, value in progress.record.items() if name != "step"}
-        print_json({"event": "epoch", "epoch": progress.epoch, "step": progress.step, **record})
+    for epoch in progress.ended:
+        record = progress.history.record(epoch)
+        print_json({"event": "epoch", "epoch": epoch, "step": int(record.pop("step")), **record})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -56,6 +57,13 @@ class Source(ABC):
         its rows is gathered.
         """
 
+    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+        """The batches from that step's on, an epoch after the other, without end."""
+        per_epoch = steps_per_epoch(self.count, size)
+        while True:
+            yield from self.batches(size, seed, step, share)
+            step += per_epoch - step % per_epoch
+
     @abstractmethod
     def blocks(self, size: int) -> Iterator[Rows]:
         """All rows once, in the order that they stand in, at most `size` at a time."""
@@ -66,7 +74,6 @@ class InMemory(Source):
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self._whole: tuple[slice, Rows] | None = None
 
     @property
     def count(self) -> int:
@@ -77,18 +84,18 @@ class InMemory(Source):
         epoch, first = divmod(step, per_epoch)
         if per_epoch == 1:
             # one batch of all rows: their order changes nothing
-            yield self._all(share(self.count))
+            yield self.rows.at(share(self.count), self.count)
             return
         order = shuffled(seed, epoch, self.count, "epoch")
         for number in range(first, per_epoch):
             rows = order[number * size : (number + 1) * size]
             yield self.rows.at(rows[share(len(rows))], len(rows))
 
-    def _all(self, share: slice) -> Rows:
-        """The batch of all rows: one object for all epochs, so that an engine knows it again."""
-        if self._whole is None or self._whole[0] != share:
-            self._whole = share, self.rows.at(share, self.count)
-        return self._whole[1]
+    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+        if steps_per_epoch(self.count, size) > 1:
+            return super().epochs(size, seed, step, share)
+        # one object for all epochs, so that an engine knows it again
+        return repeat(*self.batches(size, seed, step, share))
 
     def blocks(self, size: int) -> Iterator[Rows]:
         for first in range(0, self.count, size):

@@ -42,14 +42,15 @@ class CompiledSession(Session):
 
     def train(self, batches: Sequence[Rows]) -> Array:
         losses: list[Array] = []
-        with self._on_jax(batches[0].x):
-            for stack in self._stacks.of(batches):
-                try:
+        try:
+            with self._on_jax(batches[0].x if batches else None):
+                for stack in self._stacks.of(batches):
                     losses.append(self._take(stack))
-                except TrainingError as error:
-                    error.losses = (*(loss for each in losses for loss in each.tolist()), *error.losses)
-                    raise
-        return losses[0] if len(losses) == 1 else np.concatenate(losses)
+        except BaseException as error:
+            before = (loss for each in losses for loss in each.tolist())
+            vars(error)["losses"] = (*before, *getattr(error, "losses", ()))
+            raise
+        return losses[0] if len(losses) == 1 else np.concatenate([np.zeros(0, self._network.dtype), *losses])
 
     def share(self, rows: int) -> slice:
         return devices().share(rows)

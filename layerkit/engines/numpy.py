@@ -56,8 +56,8 @@ class NumPySession(Session):
             try:
                 for batch in batches:
                     losses.append(self._take_step(batch))
-            except TrainingError as error:
-                error.losses = tuple(losses)
+            except BaseException as error:
+                vars(error)["losses"] = tuple(losses)
                 raise
         return losses
 

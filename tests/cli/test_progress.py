@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from layerkit.cli import progress
+from layerkit.history import History
 from layerkit.training import Progress
 
 
@@ -20,9 +21,13 @@ class Terminal(io.StringIO):
 
 
 def steps(*numbers: int, goal: int = 10) -> Iterator[Progress]:
+    """Epochs of five steps."""
     for step in numbers:
-        record = {"step": float(step), "loss": 0.5, "validation_loss": 0.25} if step % 5 == 0 else None
-        yield Progress(step, goal, step // 5, 0.125, 2000.0, 3.0, record)
+        epochs = range(1, step // 5 + 1)
+        columns = {"step": [5.0 * epoch for epoch in epochs], "loss": [0.5] * len(epochs)}
+        history = History(columns | {"validation_loss": [0.25] * len(epochs)})
+        ended = epochs[-1:] if step % 5 == 0 else epochs[:0]
+        yield Progress(step, goal, step // 5, 0.125, 2000.0, 3.0, history, ended)
 
 
 def reported(form: str, quiet: bool, monkeypatch: pytest.MonkeyPatch, stream: Any, seconds: float = 0.0) -> str:

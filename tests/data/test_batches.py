@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -26,6 +27,14 @@ def test_an_epoch_taken_up_in_its_middle_goes_on_with_the_same_batches() -> None
     data = Rows(np.arange(20)[:, None], np.arange(20)[:, None])
     whole = [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 7)]
     assert [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 9)] == whole[2:]
+
+
+@pytest.mark.parametrize("step", [0, 4, 6])
+def test_epochs_follow_one_another_without_end(step: int) -> None:
+    data = Rows(np.arange(20)[:, None], np.arange(20)[:, None])
+    due = [batch.x.tolist() for epoch in (0, 7, 14) for batch in InMemory(data).batches(3, 5, epoch)]
+    taken = islice(InMemory(data).epochs(3, 5, step), 12)
+    assert [batch.x.tolist() for batch in taken] == due[step : step + 12]
 
 
 def test_every_epoch_has_its_own_order() -> None:
@@ -68,7 +77,7 @@ def test_the_shares_of_all_processes_are_the_batches_of_one(rows: int, size: int
 
 def test_the_batch_of_all_rows_is_one_object_in_every_epoch() -> None:
     source = InMemory(Rows(np.arange(3)[:, None], np.arange(3)[:, None]))
-    (first,), (second,) = source.batches(5, 0, 0, shares(2)[1]), source.batches(5, 0, 1, shares(2)[1])
+    first, second = islice(source.epochs(5, 0, 0, shares(2)[1]), 2)
     assert first is second
     assert first.x.tolist() == [[2]]
 
