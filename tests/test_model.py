@@ -164,6 +164,7 @@ def test_a_part_that_is_registered_nowhere_trains_and_can_not_be_saved(tmp_path:
         (X, LABELS[:5], "differ"),
         (X, LABELS + 1, "the class 2; known: 0 to 1"),
         (np.full((2, 3), np.nan), [0, 1], r"data, x\[0\]\[0\]: nan is not a finite number"),
+        (np.full((2, 3), 1e39), [0, 1], r"x\[0\]\[0\]: 1e\+39 is too large for float32: give the model .*float64"),
         ([[1, 2, 3], [1, 2]], [0, 1], "not regular arrays"),
         (X[:0], LABELS[:0], "no rows"),
         (X.astype(str), LABELS, "not a number"),

@@ -137,6 +137,20 @@ class TestWeights:
         by_hand.train(x, y, weights=[4 / 6, 4 / 6, 4 / 6, 2.0], steps=2)
         assert weight(balanced) == pytest.approx(weight(by_hand), rel=1e-14)
 
+    def test_classes_that_are_whole_numbers_are_refused(self) -> None:
+        output = {"column": "c", "type": "category", "encoding": "index"}
+        layers = [Dense(units=1)]
+        model = Model(
+            input=[{"column": "a"}],
+            output=output,
+            layers=layers,
+            loss="half_squared_error",
+            optimizer="sgd",
+            training={"class_weights": "balanced"},
+        )
+        with pytest.raises(DocumentError, match='"c" is encoded as whole numbers: encode it as "one_hot"'):
+            model.train({"a": [1.0, 2.0, 3.0]}, {"c": ["p", "q", "r"]}, steps=1)
+
     def test_a_class_that_does_not_exist_is_refused_with_those_that_do(self) -> None:
         model = line(training={"class_weights": {"2": 1.0}})
         with pytest.raises(DocumentError, match=r'class_weights.2: there is no class "2"; .*known: 0, 1'):

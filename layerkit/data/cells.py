@@ -16,7 +16,7 @@ IN_NUMBERS = b"0123456789+-.eE,\n\r"
 
 
 class UnusualRowsError(ValueError):
-    """A block has blank lines, rows of different lengths, or bytes that are not UTF-8."""
+    """A block has blank lines, rows of different lengths, cells of great length, or bytes that are not UTF-8."""
 
 
 class UnusualQuotesError(ValueError):
@@ -137,7 +137,9 @@ class Cells(Sequence[str]):
         numbers = self._block.numbers(self._column) if dtype == np.float64 else None
         if numbers is None:
             return np.array(self._texts(), dtype=dtype)
-        return numbers if self._rows is None else numbers[self._rows]
+        if self._rows is not None:
+            return numbers[self._rows]
+        return numbers.copy() if copy else numbers
 
     def _texts(self) -> Sequence[str]:
         texts = self._block.texts(self._column)
@@ -151,12 +153,11 @@ def _cell_ends(content: bytes, characters: Array, width: int) -> Array:
         quotes = np.flatnonzero(characters == QUOTE)
         _check_quotes(characters, quotes)
         ends = ends[np.searchsorted(quotes, ends) % 2 == 0]
-    if len(ends) % width:
+    lengths = np.diff(ends, prepend=-1)
+    if len(ends) % width or np.any(lengths > csv.field_size_limit()):
         raise UnusualRowsError
-    if width == 1:
-        lengths = np.diff(ends, prepend=-1)
-        if np.any((lengths == 1) | ((lengths == 2) & (characters[ends - 1] == RETURN))):
-            raise UnusualRowsError  # blank lines, which are no rows
+    if width == 1 and np.any((lengths == 1) | ((lengths == 2) & (characters[ends - 1] == RETURN))):
+        raise UnusualRowsError  # blank lines, which are no rows
     ends = ends.reshape(-1, width)
     if np.any(characters[ends[:, :-1]] != COMMA) or np.any(characters[ends[:, -1]] != LINE_FEED):
         raise UnusualRowsError

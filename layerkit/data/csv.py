@@ -5,6 +5,7 @@ import io
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
-from layerkit.data.numerals import LINE_FEED, Parse, parse_for
+from layerkit.data.numerals import LINE_FEED, QUOTE, Parse, parse_for
 from layerkit.errors import DataError
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
@@ -20,6 +21,7 @@ from layerkit.parts import Reader, Table
 BLOCK = 2**20
 """Bytes. With fewer, calling NumPy for each column would take as long as what it does."""
 LONGEST_ROW = 2**24
+"""Bytes of a row, and characters of a line: a file in which nothing ends is not held whole."""
 ROWS = 8192
 
 
@@ -34,20 +36,20 @@ class CSV(Reader):
         parse = parse_for(regular_file(path).stat().st_size)
         with path.open("rb") as file:
             header, at = _header(file, str(path), columns)
-            for content in _whole_rows(file, at.offset):
-                try:
-                    tables: Iterable[Table] = _quick(content, header, at, parse)
-                except UnusualQuotesError:
-                    # where the rows end is the module's to say, from here on
-                    file.seek(at.offset)
-                    yield from _careful(file, header, at)
-                    return
-                except UnusualRowsError:
-                    tables = _careful(io.BytesIO(content), header, at)
-                at = Place(at.offset + len(content), at.lines + _lines(content), at.rows)
-                for table in tables:
-                    yield table
-                    at = at._replace(rows=table.numbers[-1])
+            try:
+                for content in _whole_rows(file, at.offset):
+                    try:
+                        tables: Iterable[Table] = _quick(content, header, at, parse)
+                    except UnusualRowsError:
+                        tables = _careful(io.BytesIO(content), header, at)
+                    at = Place(at.offset + len(content), at.lines + _lines(content), at.rows)
+                    for table in tables:
+                        yield table
+                        at = at._replace(rows=table.numbers[-1])
+            except UnusualQuotesError:
+                # where the rows end is the module's to say, from here on
+                file.seek(at.offset)
+                yield from _careful(file, header, at)
 
 
 class Header(NamedTuple):
@@ -79,12 +81,12 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
     taken: list[str] = []
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
 
-    def texts() -> Iterator[str]:
-        for line in text:
+    def kept() -> Iterator[str]:
+        for line in _texts(text, source, 0):
             taken.append(line)
             yield line
 
-    lines = csv.reader(texts(), strict=True)
+    lines = csv.reader(kept(), strict=True)
     with _readable(lines, source, 0):
         names = next(lines, [])
     text.detach()
@@ -99,27 +101,32 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
 
 
 def _whole_rows(file: IO[bytes], offset: int) -> Iterator[bytes]:
-    """The bytes from `offset` on, cut where a row ends, if quotes stand where they belong."""
+    """The bytes from `offset` on, cut where a row ends, if quotes stand where they belong.
+
+    Raises UnusualQuotesError where none ends for long.
+    """
     file.seek(offset)
     rest = b""
     while content := file.read(BLOCK):
         content = rest + content
         end = _end_of_rows(content)
         if not end and len(content) > LONGEST_ROW:
-            break
+            raise UnusualQuotesError
         if end:
             yield content[:end]
         rest = content[end:]
-    if content or rest:
-        yield content or rest
+    if rest:
+        yield rest
 
 
 def _end_of_rows(content: bytes) -> int:
     """Where the last line ends that no quotes hold open."""
-    end = content.rfind(b"\n")
-    while end >= 0 and b'"' in content and content.count(b'"', 0, end) % 2:
-        end = content.rfind(b"\n", 0, content.rfind(b'"', 0, end))
-    return end + 1
+    if b'"' not in content:
+        return content.rfind(b"\n") + 1
+    characters = np.frombuffer(content, np.uint8)
+    ends = np.flatnonzero(characters == LINE_FEED)
+    outside = ends[np.searchsorted(np.flatnonzero(characters == QUOTE), ends) % 2 == 0]
+    return int(outside[-1]) + 1 if len(outside) else 0
 
 
 def _lines(content: bytes) -> int:
@@ -139,7 +146,8 @@ def _quick(content: bytes, header: Header, at: Place, parse: Parse) -> list[Tabl
 
 def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:
     """The rows from here to the end of the file, by the csv module. Raises DataError where it is no CSV."""
-    lines = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""), strict=True)
+    texts = _texts(io.TextIOWrapper(file, encoding="utf-8", newline=""), header.source, at.lines)
+    lines = csv.reader(texts, strict=True)
     rows, before = _rows(lines, header, at), at.rows
     with _readable(lines, header.source, at.lines):
         while block := list(islice(rows, ROWS)):
@@ -147,6 +155,19 @@ def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:
             columns = [cells[i] for i in header.wanted.values()]
             yield header.table(columns, len(block), before, [line for line, _ in block])
             before += len(block)
+
+
+def _texts(text: IO[str], source: str, before: int) -> Iterator[str]:
+    """The lines of a text, with `before` lines before it. Raises DataError for one too long to hold, or not UTF-8."""
+    number = before
+    try:
+        for number, line in enumerate(iter(partial(text.readline, LONGEST_ROW), ""), start=before + 1):
+            if len(line) == LONGEST_ROW:
+                raise DataError(f"the line has {LONGEST_ROW:,} characters or more", f"{source}, line {number}")
+            yield line
+    except UnicodeDecodeError as error:
+        where = f"{source}, line {number + 1 + _lines(error.object[: error.start])}"
+        raise DataError(f"this is not UTF-8: {error.reason}; save the file as UTF-8", where) from None
 
 
 def _rows(lines: Any, header: Header, at: Place) -> Iterator[tuple[int, list[str]]]:
@@ -165,6 +186,3 @@ def _readable(lines: Any, source: str, before: int) -> Iterator[None]:
         yield
     except csv.Error as error:
         raise DataError(f"this is not CSV: {error}", f"{source}, line {before + lines.line_num}") from None
-    except UnicodeDecodeError as error:
-        where = f"{source}, after line {before + lines.line_num}"
-        raise DataError(f"this is not UTF-8: {error.reason}", where) from None

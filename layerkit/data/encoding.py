@@ -239,11 +239,15 @@ def _shaped(values: Any, shape: Shape, dtype: str, where: str, table: Table) -> 
         raise DataError(f"a row has the shape {list(array.shape[1:])} where {list(shape)} is due", where)
     if dtype == "int64" and array.dtype.kind not in "biu":
         raise DataError("holds fractions where whole numbers are due", where)
-    if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
-        row, *place = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        whole = "".join(f"[{i}]" for i in (table.numbers[row] - 1, *place))
-        raise DataError(f"{array[row, *place]} is not a finite number", f"{where}{whole}")
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what is too large is said below
+        # in one order, so that sums have the same bits however the rows came
+        cast = np.asarray(array, dtype, order="C")
+    if not np.all(np.isfinite(cast)):
+        row, *place = (int(i) for i in np.argwhere(~np.isfinite(cast))[0])
+        value, whole = array[row, *place], "".join(f"[{i}]" for i in (table.numbers[row] - 1, *place))
+        too_large = f'too large for {dtype}: give the model "dtype": "float64"'
+        raise DataError(f"{value} is {too_large if np.isfinite(value) else 'not a finite number'}", f"{where}{whole}")
+    return cast
 
 
 def _first_odd(values: Any) -> str:

@@ -18,6 +18,8 @@ from layerkit.parts import Reader, Table
 
 BLOCK = 2**20
 """Bytes."""
+LONGEST_LINE = 2**24
+"""Bytes: a file in which nothing ends is not held whole."""
 
 
 class JSONLines(Reader):
@@ -30,6 +32,9 @@ class JSONLines(Reader):
         source, rows_before, lines_before = str(path), 0, 0
         with regular_file(path).open("rb") as file:
             for content in _whole_lines(file):
+                if len(content) >= LONGEST_LINE:
+                    message = f"a line has {LONGEST_LINE - BLOCK:,} bytes or more"
+                    raise DataError(message, f"{source}, after line {lines_before}")
                 rows = _quick(content)
                 lines: Sequence[int] = range(lines_before + 1, lines_before + len(rows or ()) + 1)
                 if rows is None:
@@ -43,7 +48,7 @@ def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
     """The file after its byte order mark, cut where a line ends."""
     content = file.read(BLOCK).removeprefix(BOM_UTF8)
     while content:
-        yield content if content.endswith(b"\n") else content + file.readline()
+        yield content if content.endswith(b"\n") else content + file.readline(LONGEST_LINE - BLOCK)
         content = file.read(BLOCK)
 
 
@@ -70,7 +75,9 @@ def _careful(content: bytes, before: int, source: str) -> tuple[list[dict[str, A
         decoded = content.decode()
     except UnicodeDecodeError as error:
         line = before + 1 + _line_ends(content[: error.start])
-        raise DataError(f"this is not UTF-8: {error.reason}", f"{source}, line {line}") from None
+        raise DataError(
+            f"this is not UTF-8: {error.reason}; save the file as UTF-8", f"{source}, line {line}"
+        ) from None
     rows, lines = [], []
     for line, text in enumerate(io.StringIO(decoded, newline=None), start=before + 1):
         if text.strip():

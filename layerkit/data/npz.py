@@ -1,13 +1,15 @@
 """NumPy's archives."""
 
+import lzma
 import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from math import prod
 from pathlib import Path
 from typing import IO, Any
-from zlib import error as zlib_error
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from layerkit.files import check_fits, regular_file
 from layerkit.parts import Reader, Table
 
 ENDING = ".npy"
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 
 
 class NPZ(Reader):
@@ -43,7 +46,7 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(regular_file(path)) as archive:
             yield archive
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, zlib_error, struct.error) as error:
+    except (*_DAMAGED, ValueError, OSError, EOFError, RuntimeError) as error:  # RuntimeError: encrypted, or unknown
         raise DataError(f"this npz file can't be read: {error}", str(path)) from None
 
 
@@ -81,10 +84,15 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> OnDisk:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+    """Shape, Fortran order and dtype. Raises ValueError for what NumPy can't make sense of."""
+    with warnings.catch_warnings(action="ignore"):  # of a header that Python 2 wrote
+        try:
+            version = np.lib.format.read_magic(file)
+            if version == (1, 0):
+                return np.lib.format.read_array_header_1_0(file)
+            return np.lib.format.read_array_header_2_0(file)
+        except Exception as error:  # the header is Python's syntax, and fails in all of its ways
+            raise ValueError(f"an array's header makes no sense: {error}") from None
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bool:

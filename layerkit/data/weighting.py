@@ -55,6 +55,9 @@ def class_names(document: Document, t: Array) -> Sequence[str]:
     """
     if document.columns:
         output: Sequence[Column] = document.output or ()
+        if len(output) == 1 and output[0].whole:
+            message = f'weighs classes, and "{output[0].column}" is encoded as whole numbers: encode it as "one_hot"'
+            raise DocumentError(message, WHERE)
         if len(output) == 1 and output[0].classes:
             return tuple(output[0].decode(np.eye(max(t.shape[1], 2))[:, -t.shape[1] :]))
         raise DocumentError("weighs the classes of one output column that is a category, and there is none", WHERE)

@@ -89,25 +89,13 @@ class BlockedUpdate:
     def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
         recorded = _Recording(optimizer, self._now)
         calls = [(block, recorded(block)) for block in blocks]
-        updates = [_playing(own, block) if own else self._plain(block, optimizer) for block, own in calls]
+        plain = [_plain(block, optimizer, self._now) for block in blocks]
+        updates = [_playing(own, block, each) if own else each for (block, own), each in zip(calls, plain, strict=True)]
 
         def work() -> bool:
             recorded.set_numbers()
             done = [update() for update in updates]  # all of them: what isn't done couldn't be undone
             return all(done)
-
-        return work
-
-    def _plain(self, block: Block, optimizer: Optimizer) -> Callable[[], bool]:
-        written = block.written()
-        parameter, slots = _parted(block.old)
-
-        def work() -> bool:
-            step, factor = (float(number.value) for number in self._now)
-            new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
-            for name, values in {PARAMETER: new_parameter, **new_slots}.items():
-                block.new[name][...] = values
-            return finite(written)
 
         return work
 
@@ -182,12 +170,29 @@ class _Recording:
         return tape, own
 
 
-def _playing(calls: Sequence[Callable[[], object]], block: Block) -> Callable[[], bool]:
+def _plain(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> Callable[[], bool]:
+    written = block.written()
+    parameter, slots = _parted(block.old)
+
+    def work() -> bool:
+        step, factor = (float(number.value) for number in now)
+        new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
+        for name, values in {PARAMETER: new_parameter, **new_slots}.items():
+            block.new[name][...] = values
+        return finite(written)
+
+    return work
+
+
+def _playing(calls: Sequence[Callable[[], object]], block: Block, plain: Callable[[], bool]) -> Callable[[], bool]:
     written = block.written()
 
     def work() -> bool:
-        for call in calls:
-            call()
+        try:
+            for call in calls:
+                call()
+        except Exception:
+            return plain()  # values decide what the update is
         return finite(written)
 
     return work

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.engines.recorded import UnrecordableError
 from layerkit.ops import Array
 
 _REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
@@ -30,7 +31,7 @@ def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: A
     if function in _REDUCTIONS and len(args) == 1:
         # what np.sum and its like come down to
         return partial(_REDUCTIONS[function].reduce, *args, **{"axis": None, **kwargs}, out=out)
-    if function is np.where:
+    if function is np.where and np.result_type(args[0]) == np.bool_:
         return partial(_choose, out, *args)
     if function is np.astype:
         return partial(np.copyto, out, args[0], casting="unsafe")
@@ -56,4 +57,7 @@ def _choose(out: Array, condition: Array, first: Any, second: Any) -> None:
 
 
 def _copy(out: Array, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    out[...] = function(*args, **kwargs)
+    found = function(*args, **kwargs)
+    if np.shape(found) != out.shape:
+        raise UnrecordableError(f"{function} gives a shape that values decide")
+    out[...] = found

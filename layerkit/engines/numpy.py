@@ -109,7 +109,10 @@ class NumPySession(Session):
         """Fill the gradient; the loss, and what each stage wants of its parameters that aren't trained."""
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):
-            return recorded(batch, weights, step, self._update.turn), recorded.updates
+            try:
+                return recorded(batch, weights, step, self._update.turn), recorded.updates
+            except Exception:
+                self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])

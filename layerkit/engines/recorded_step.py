@@ -32,7 +32,7 @@ class RecordedStep:
         seed: int,
     ) -> None:
         tape = Tape()
-        self._x, self._t, self._weights = np.array(batch.x), np.array(batch.t), np.array(weights)
+        self._x, self._t, self._weights = (np.array(each, order="C") for each in (batch.x, batch.t, weights))
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
         passes = network.passes(
@@ -60,7 +60,7 @@ class RecordedStep:
         np.copyto(self._x, batch.x)
         np.copyto(self._t, batch.t)
         np.copyto(self._weights, weights)
-        self._step[0] = step
+        self._step[0] = step % 2**32  # a counter that runs over, as in Random
         for call in self._calls[turn]:
             call()
         return float(self._loss)

@@ -15,6 +15,8 @@ from layerkit.engines.filling import filling
 from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 
+_OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
+"""Functions whose plain results no values decide."""
 SMALL = 1024
 """Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
 
@@ -91,18 +93,20 @@ class Tape:
                 return type(result)(Recorded(each, self) for each in result)
             raise UnrecordableError(f"{function} gives several arrays")
         if not isinstance(result, np.ndarray | np.generic):
+            if isinstance(result, bool | int | float | complex) and function not in _OF_KIND_AND_SHAPE:
+                raise UnrecordableError(f"{function} gives a value")
             return result
         if result.dtype == object:
             raise UnrecordableError(f"{function} gives objects")
         if _is_view(result, watched):
             return Recorded(result, self)
-        out = np.array(result)
+        out = np.array(result, order="C")  # as what takes its place in memory lies
         self._calls.append(Call(function, args, kwargs, out))
         return Recorded(out, self)
 
     def into(self, value: Recorded, target: Array) -> None:
         """Have `value` end up in `target`, an array in one piece: computed there, where a call computes it."""
-        source = self._targets.get(id(value.array), value.array)
+        source = _placed(value.array, self._targets)
         for number, call in enumerate(self._calls):
             if call.out is source is value.array and (source.shape, source.dtype) == (target.shape, target.dtype):
                 moved = {id(source): target}

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from layerkit import CSV, DataError
 from layerkit.data import numerals
+from layerkit.data.csv import _end_of_rows
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 PIECES = st.sampled_from(["1", "-2.5", ".5", "1.", "1e3", "007", "x", "é", "", " ", '"', '""', ",", "\n", "\r\n", "\r"])
@@ -166,7 +167,8 @@ def test_a_column_with_an_odd_cell_leaves_the_others_as_they_are(tmp_path: Path)
         (b"a,b\r\n1,2\r\n3,4,\r\n", r"row 2 \(line 3\): the row has 3 cells"),
         (b'a\n"x\ny"\n"z\n', r"line 4: this is not CSV: unexpected end of data"),
         (b'a\n"x"y\n', r"line 2: this is not CSV"),
-        (b"a\n\xff\n", r"after line 0: this is not UTF-8"),
+        (b"a\n1\n\xff\n", r"line 3: this is not UTF-8: .*; save the file as UTF-8"),
+        (b"a\xff\n1\n", r"line 1: this is not UTF-8"),
         (b"a,b,a\n1,2,3\n", r"line 1: the header has the column 'a' twice"),
         (b"", r"the file is empty"),
     ],
@@ -176,6 +178,59 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, content: bytes, due:
     path.write_bytes(content)
     with pytest.raises(DataError, match=due):
         read(path)
+
+
+def test_what_is_not_utf_8_is_named_by_its_line_far_down_too(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"a\n" + b"1\r\n" * 150_000 + b'"\xe9"\n2\n')
+    with pytest.raises(DataError, match="line 150002: this is not UTF-8"):
+        read(path)
+
+
+def test_a_cell_longer_than_the_csv_module_takes_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n1,2\n1," + "x" * 131_073 + "\n")
+    with pytest.raises(DataError, match="line 3: this is not CSV: field larger than field limit"):
+        read(path)
+
+
+@pytest.fixture
+def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows of 50 bytes are long."""
+    monkeypatch.setattr("layerkit.data.csv.LONGEST_ROW", 50)
+    monkeypatch.setattr("layerkit.data.csv.BLOCK", 10)
+
+
+@pytest.mark.usefixtures("short_rows")
+def test_a_long_row_of_short_lines_is_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    cell = "some\nlines\n" * 20
+    path.write_text(f'a,b\n1,2\n1,"{cell}"\n3,4\n')
+    rows = [(line, cell) for table in CSV().blocks(path) for line, cell in zip(table.lines or (), table.columns["b"])]
+    assert rows == [(2, "2"), (43, cell), (44, "4")]
+
+
+@pytest.mark.usefixtures("short_rows")
+@pytest.mark.parametrize(("text", "line"), [("a\n1\n" + "2" * 60 + "\n3\n", 3), ("a" * 60, 1), ("a\n" + "b" * 60, 2)])
+def test_a_line_without_an_end_is_refused(text: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=f"line {line}: the line has 50 characters or more"):
+        read(path)
+
+
+def test_an_array_of_a_column_is_nobody_elses_if_a_copy_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a\n1\n2\n")
+    (table,) = CSV().blocks(path)
+    np.array(table.columns["a"], dtype=np.float64)[:] = 0.0
+    np.testing.assert_array_equal(np.asarray(table.columns["a"], dtype=np.float64), [1.0, 2.0])
+
+
+@given(st.text(alphabet='a,"\n', max_size=40))
+def test_rows_end_where_no_quotes_are_open(text: str) -> None:
+    ends = [i + 1 for i, each in enumerate(text) if each == "\n" and text[:i].count('"') % 2 == 0]
+    assert _end_of_rows(text.encode()) == (ends[-1] if ends else 0)
 
 
 @pytest.mark.parametrize(("size", "imported"), [(numerals.LARGE - 1, False), (numerals.LARGE, True)])

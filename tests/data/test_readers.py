@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import zipfile
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -151,6 +154,38 @@ def checked_object(text: str) -> dict[str, Any]:
     return row
 
 
+def archive(header: str, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """An npz of one array with this header, and no numbers."""
+    content = io.BytesIO()
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode()
+    with zipfile.ZipFile(content, "w", compression) as file:
+        file.writestr("x.npy", array)
+    return content.getvalue()
+
+
+HEADERS = (
+    "{'descr': '<f8', 'shape': (3,",
+    "-" * 5000 + "1",
+    "{[]: 1}",
+    "{'descr': ',', 'fortran_order': 0, 'shape': ()}",
+)
+
+
+def encrypted() -> bytes:
+    """An archive that asks for a password."""
+    content = bytearray(archive(HEADERS[0]))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.find(mark) + place] |= 1
+    return bytes(content)
+
+
+def spoilt() -> bytes:
+    """An archive in which a byte is not as it was."""
+    content = bytearray(archive(HEADERS[1], zipfile.ZIP_LZMA))
+    content[60:64] = b"\xff" * 4
+    return bytes(content)
+
+
 X, Y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
 
 
@@ -174,7 +209,11 @@ def test_arrays_are_read_by_name(reader: Reader, name: str, write: Any, tmp_path
 
 
 @pytest.mark.parametrize("reader", [NPZ(), SafeTensors()])
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\xff" * 64])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"\xff" * 64, *map(archive, HEADERS), encrypted(), spoilt()],
+    ids=["empty", "cut off", "nonsense", "half a header", "a deep one", "no dict", "no dtype", "encrypted", "spoilt"],
+)
 def test_a_damaged_array_file_is_refused(reader: Reader, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(content)
     with pytest.raises(DataError, match="can't be read"):

@@ -52,6 +52,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "whole numbers": lambda x: np_of(x).astype((np_of(x).astype(x * 99.0, np.int64) & 15) << 2, np.float64),
     "linear algebra": lambda x: np_of(x).linalg.vector_norm(x, axis=1),
     "constants": lambda x: x + np_of(x).arange(30, dtype=np.float64) * np_of(x).full((1, 30), 0.5),
+    "transposes": lambda x: ((x.T * 2.0 + 1.0) * x.T).T - x,
+    "a condition that is a number": lambda x: np_of(x).where(np_of(x).floor(x), x, 2.0 * x),
     "zeros of both signs": lambda x: np_of(x).copysign(x, -0.0) + 3.0 * np_of(x).copysign(x, 0.0),
     "the same call twice": lambda x: np_of(x).exp(x) + np_of(x).exp(x) * np_of(x).exp(-x),
 }
@@ -61,10 +63,27 @@ def np_of(x: Any) -> Any:
     return x.__array_namespace__()
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_playing_gives_what_calling_gives(name: str) -> None:
+def test_playing_gives_what_calling_gives(name: str, order: Any) -> None:
+    x = np.array(X, order=order)
     with np.errstate(all="ignore"):
-        np.testing.assert_allclose(played(FUNCTIONS[name], X), FUNCTIONS[name](X), rtol=1e-13)
+        np.testing.assert_allclose(played(FUNCTIONS[name], x), FUNCTIONS[name](x), rtol=1e-13)
+
+
+@pytest.mark.parametrize("view", [lambda g: g[0], lambda g: np_of(g).reshape(g, (-1, 1)), lambda g: g.T])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_array_and_a_view_of_it_both_end_up_where_they_are_due(view: Callable[[Any], Any], first: bool) -> None:
+    tape, x = Tape(), np.ones_like(X)
+    whole = tape.watch(x) * 2.0
+    due = [(whole, np.zeros(X.shape)), (view(whole), np.zeros(view(X).shape))]
+    for value, target in due if first else due[::-1]:
+        tape.into(value, target)
+    tape.finish([target for _, target in due])
+    x[...] = X
+    tape.play()
+    np.testing.assert_array_equal(due[0][1], 2.0 * X)
+    np.testing.assert_array_equal(due[1][1], view(2.0 * X))
 
 
 STEPS: list[Callable[[Any, Any, Any], Any]] = [
@@ -97,7 +116,11 @@ def write(x: Any) -> None:
     x[0, 0] = 1.0
 
 
-@pytest.mark.parametrize("look", [bool, float, int, list, np.asarray, np.exp, write, sign_of_first])
+def is_its_own(x: Any) -> bool:
+    return bool(np_of(x).array_equal(x, x))
+
+
+@pytest.mark.parametrize("look", [bool, float, int, list, np.asarray, np.exp, write, sign_of_first, is_its_own])
 def test_what_looks_at_values_is_not_recorded(look: Callable[[Any], Any]) -> None:
     with pytest.raises((UnrecordableError, TypeError)):
         look(Tape().watch(np.ones((1, 1))))
@@ -117,6 +140,38 @@ def test_a_part_that_can_not_be_recorded_is_called_each_time() -> None:
     model = Model(input=[2], layers=[Dense(units=2), Looks()], loss="half_squared_error", optimizer="sgd")
     trained = model.train(RNG.normal(size=(6, 2)), RNG.normal(size=(6, 2)), steps=5)
     assert trained.loss < trained.loss_before
+
+
+class OfPositives(Activation):
+    """x over the mean of its positive numbers, which are more or fewer in each batch; as if that were a constant."""
+
+    def __call__(self, x: Any) -> Any:
+        return x / (1.0 + np_of(x).sum(x[x > 0.0]))
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 0.0 * x + 1.0 / (1.0 + np_of(x).sum(x[x > 0.0]))
+
+
+def test_where_values_decide_a_shape_the_step_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [Dense(units=3), OfPositives(), Dense(units=2)]
+    model = Model(input=[6], layers=layers, loss="half_squared_error", optimizer="sgd", dtype="float64")
+    x, t = RNG.normal(size=(40, 6)), RNG.normal(size=(40, 2))
+    batches = [Rows(x[i : i + 4], t[i : i + 4]) for i in range(0, 40, 4)]
+    found, session = model.session().train(batches), model.session()
+    monkeypatch.setattr(engine, "RecordedStep", None)
+    assert found == session.train(batches)
+
+
+def test_the_bits_do_not_depend_on_how_the_rows_lie_in_memory() -> None:
+    x, t = RNG.normal(size=(200, 16)), RNG.normal(size=(200, 2))
+    trained = []
+    for order in ("C", "F"):
+        layers = ["sigmoid", Dense(units=8), "relu", Dense(units=2)]
+        model = Model(input=[16], layers=layers, loss="half_squared_error", optimizer="sgd")
+        model.train(np.array(x, order=order), np.array(t, order=order), steps=9, batch_size=50)
+        trained.append(model.parameters)
+    for name, due in trained[0].items():
+        np.testing.assert_array_equal(trained[1][name], due)
 
 
 def parts(kind: str, base: type) -> list[Any]:
