@@ -120,7 +120,10 @@ class Optimizer(Part, kind="optimizer"):
 
     @abstractmethod
     def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
-        """The new parameter and its new slots. `step` is the number of this step, a float from 1.0."""
+        """The new parameter and all its new slots. `step` is the number of this step, from 1.0.
+
+        Both it and `learning_rate` may be an array without axes, where an engine compiles the step.
+        """
 
     def at(self, factor: Any) -> Self:
         """This optimizer with its learning_rate multiplied by `factor`, a number or an engine's array without axes."""

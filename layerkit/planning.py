@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import isfinite
 
 from layerkit import registry
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
-from layerkit.errors import DocumentError, did_you_mean
+from layerkit.errors import DocumentError, PartError, did_you_mean
 from layerkit.history import Patience
 from layerkit.parts import Metric, Pace
 
@@ -25,7 +26,15 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
         return unchanged
     if not hasattr(document.optimizer, "learning_rate"):
         raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
-    return lambda step: schedule(Pace(step - 1, goal, per_epoch))
+
+    def factor(step: int) -> float:
+        found = schedule(Pace(step - 1, goal, per_epoch))
+        if not isinstance(found, float | int) or not isfinite(found):
+            message = f"{type(schedule).__name__} gives {found!r} at step {step} where a finite float is due"
+            raise PartError(message, "training.schedule")
+        return float(found)
+
+    return factor
 
 
 def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) -> Recipe:

@@ -1,51 +1,80 @@
-"""The rehearsal: two rows of zeros through every stage, forward and back, so that a broken part is found and named."""
+"""The rehearsal: two rows of zeros through stages and loss, forward and back, so that a broken part is named."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from layerkit.context import Context
 from layerkit.errors import LayerkitError, PartError
-from layerkit.network import Network, Stage
+from layerkit.network import Network
 from layerkit.ops import Array
+from layerkit.part import Part
 from layerkit.parts import Params
 
 ROWS = 2
 
 
 def rehearse(network: Network, params: Sequence[Params], xp: Any) -> None:
-    """Raise PartError, naming the stage, where a part fails or gives a wrong shape, a wrong dtype, or NaN."""
+    """Raise PartError, naming the stage or the loss, where a part fails or gives a wrong shape or dtype, or NaN.
+
+    So it does where a layer writes into what it is given, or draws random numbers outside of training.
+    """
     contexts = network.contexts(xp, 0, 0)
     dtype = getattr(xp, network.dtype)
-    x = xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype))
+    arrays = [_read_only(xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)))]
     for stage, own, context in zip(network.stages, params, contexts, strict=True):
-        y = _called(stage, "forward", stage.layer.forward, own, x, context)
-        _check(stage, "forward", y, (ROWS, *stage.output_shape), dtype, xp.all(xp.isfinite(x)), xp)
+        x, layer, shape = arrays[-1], stage.layer, (ROWS, *stage.output_shape)
+        fine = xp.all(xp.isfinite(x))
+        for each in (Context(False), context):
+            y = _called(stage.name, layer, layer.forward, shape, dtype, own, x, each)
+            _check_nan(stage.name, layer, layer.forward, y, fine, xp)
+        arrays.append(_read_only(y))
         if x.dtype == dtype:
-            dy = xp.zeros(y.shape, dtype=dtype)
-            dx = _called(stage, "backward", stage.layer.backward, own, x, y, dy, context.again())
-            _check(stage, "backward", dx, x.shape, dtype, xp.all(xp.isfinite(y)), xp)
-        x = y
+            dy, fine = _read_only(xp.zeros(shape, dtype=dtype)), xp.all(xp.isfinite(y))
+            dx = _called(stage.name, layer, layer.backward, x.shape, dtype, own, x, arrays[-1], dy, context.again())
+            _check_nan(stage.name, layer, layer.backward, dx, fine, xp)
+    if (loss := network.loss) is not None:
+        z, y = arrays[-2:]
+        t = _read_only(xp.zeros(y.shape, dtype=dtype))
+        of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
+        _called("loss", loss, of_rows, (ROWS,), dtype, z if network.linked else y, t)
+        _called("loss", loss, gradient, y.shape, dtype, y, t)
 
 
-def _called(stage: Stage, name: str, method: Callable[..., Array], *arguments: Any) -> Array:
+def _called(
+    where: str, part: Part, method: Callable[..., Array], shape: tuple[int, ...], dtype: Any, *arguments: Any
+) -> Array:
+    """What a part's method gives for these arguments, of this shape and dtype."""
+    name = f"{type(part).__name__}.{method.__name__}"
     try:
-        return method(*arguments)
-    except LayerkitError:
-        raise
+        found = method(*arguments)
+    except LayerkitError as error:
+        if error.faults[0].where:
+            raise
+        raise type(error)(f"{name}: {error}", where) from error
     except Exception as error:
-        message = f"{type(stage.layer).__name__}.{name} fails: {type(error).__name__}: {error}"
-        raise PartError(message, stage.name) from error
-
-
-def _check(stage: Stage, method: str, found: Any, shape: tuple[int, ...], dtype: Any, finite: Any, xp: Any) -> None:
-    name = f"{type(stage.layer).__name__}.{method}"
+        raise PartError(f"{name} fails: {type(error).__name__}: {error}", where) from error
     if not hasattr(found, "__array_namespace__"):
-        raise PartError(f"{name} gives {type(found).__name__} where an array is due", stage.name)
+        raise PartError(f"{name} gives {type(found).__name__} where an array is due", where)
     if found.shape != shape:
-        raise PartError(f"{name} gives the shape {list(found.shape)} where {list(shape)} is due", stage.name)
+        raise PartError(f"{name} gives the shape {list(found.shape)} where {list(shape)} is due", where)
     if found.dtype != dtype:
-        due = str(xp.zeros((), dtype=dtype).dtype)
-        raise PartError(f"{name} gives {found.dtype} where {due} is due", stage.name)
+        due = str(found.__array_namespace__().zeros((), dtype=dtype).dtype)
+        raise PartError(f"{name} gives {found.dtype} where {due} is due", where)
+    return found
+
+
+def _check_nan(where: str, part: Part, method: Callable[..., Array], found: Array, finite: Any, xp: Any) -> None:
     if finite and xp.any(xp.isnan(found)):
-        raise PartError(f"{name} gives NaN for finite numbers", stage.name)
+        raise PartError(f"{type(part).__name__}.{method.__name__} gives NaN for finite numbers", where)
+
+
+def _read_only(array: Array) -> Array:
+    """The array, so that writing into it fails, where NumPy can see to that."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array

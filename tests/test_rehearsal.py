@@ -1,5 +1,7 @@
 """The rehearsal: a part that breaks its contract is named before anything is trained or saved."""
 
+# ruff: noqa: N818
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Activation, Model, PartError
+from layerkit import Activation, Context, CrossEntropy, Dense, HalfSquaredError, Layer, Loss, Model, PartError
 
 
 def activation(forward: Callable[[Any], Any], slope: Callable[[Any], Any] = np.ones_like) -> Activation:
@@ -44,3 +46,60 @@ def test_a_part_that_breaks_its_contract_is_named(part: Activation, due: str) ->
 def test_a_part_that_keeps_it_runs() -> None:
     model = Model(input=[3], layers=[activation(lambda x: x)])
     np.testing.assert_array_equal(model.predict(np.ones((1, 3))), np.ones((1, 3)))
+
+
+def write(x: Any) -> Any:
+    x[x < 0.0] = 0.0
+    return x
+
+
+class Draws(Layer):
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x + context.normal(x.shape)
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+@pytest.mark.parametrize(
+    ("part", "due"),
+    [
+        (activation(write), "layers.0: Odd.forward fails: ValueError: assignment destination is read-only"),
+        (Draws(), "layers.0: Draws.forward: random numbers are drawn in training alone"),
+    ],
+)
+def test_what_would_show_in_some_passes_alone_is_found_before_any(part: Any, due: str) -> None:
+    x = -np.ones((2, 3), np.float32)
+    model = Model(input=[3], layers=[part, Dense(units=1)], loss="half_squared_error", optimizer="sgd")
+    with pytest.raises(PartError, match=due):
+        model.train(x, np.ones((2, 1)), steps=1)
+    assert np.all(x == -1.0)
+
+
+class OfElements(HalfSquaredError):
+    def __call__(self, y: Any, t: Any) -> Any:
+        return (y - t) ** 2
+
+
+class OfBatch(HalfSquaredError):
+    def gradient(self, y: Any, t: Any) -> Any:
+        return np.mean(y - t)
+
+
+class OffLink(CrossEntropy):
+    def linked(self, z: Any, t: Any) -> Any:
+        return np.mean(z)
+
+
+@pytest.mark.parametrize(
+    ("loss", "due"),
+    [
+        (OfElements(), r"OfElements.__call__ gives the shape \[2, 3\] where \[2\] is due"),
+        (OfBatch(), r"OfBatch.gradient gives the shape \[\] where \[2, 3\] is due"),
+        (OffLink(), r"OffLink.linked gives the shape \[\] where \[2\] is due"),
+    ],
+)
+def test_a_loss_that_breaks_its_contract_is_named(loss: Loss, due: str) -> None:
+    model = Model(input=[3], layers=["softmax"], loss=loss, optimizer="sgd")
+    with pytest.raises(PartError, match=f"loss: {due}"):
+        model.evaluate(np.ones((2, 3)), np.ones((2, 3)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import DataError, Dense, DocumentError, Model, TrainingError
+from layerkit import DataError, Dense, DocumentError, Model, Pace, PartError, Schedule, TrainingError
 from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPySession
 
@@ -56,6 +56,17 @@ class TestSchedule:
         before = weight(model)
         model.train([[1.0]], [[1.0]], steps=5)
         assert weight(model) == before  # beyond its goal, a cosine has fallen to 0
+
+    @pytest.mark.parametrize("factor", [np.array([0.5]), None, float("nan")])
+    def test_what_is_no_finite_float_is_refused(self, factor: Any) -> None:
+        class Odd(Schedule):
+            def __call__(self, pace: Pace) -> Any:
+                return 1.0 if pace.step < 2 else factor
+
+        model = line(training={"schedule": Odd()})
+        with pytest.raises(PartError, match=r"training.schedule: Odd gives .* at step 3 where a finite float is due"):
+            model.train([[1.0]], [[1.0]], steps=9)
+        assert model.step == 2
 
     def test_a_run_taken_up_again_goes_on_at_the_same_pace(self, tmp_path: Path) -> None:
         schedule = {"type": "warmup", "steps": 5, "then": "cosine"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.checks import checked_slots
 from layerkit.engines.recorded import Number
 from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array
@@ -164,7 +165,7 @@ class _Recording:
         step, factor = map(tape.watch_number, self._now)
         parameter, slots = _parted({name: tape.watch(array) for name, array in own.old.items()})
         new_parameter, new_slots = self._optimizer.at(factor).update(parameter, tape.watch(own.gradient), slots, step)
-        for name, values in {PARAMETER: new_parameter, **new_slots}.items():
+        for name, values in {PARAMETER: new_parameter, **checked_slots(self._optimizer, new_slots)}.items():
             tape.into(values, own.new[name])
         tape.finish([*own.new.values()])
         return tape, own
@@ -177,7 +178,7 @@ def _plain(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> Ca
     def work() -> bool:
         step, factor = (float(number.value) for number in now)
         new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
-        for name, values in {PARAMETER: new_parameter, **new_slots}.items():
+        for name, values in {PARAMETER: new_parameter, **checked_slots(optimizer, new_slots)}.items():
             block.new[name][...] = values
         return finite(written)
 

@@ -8,25 +8,38 @@ from typing import Any
 from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, Stage
 from layerkit.ops import Array
-from layerkit.parts import Params
+from layerkit.parts import Optimizer, Params
 
 
 def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
     """The gradient of a stage's own parameter. Raises PartError if there is none, or it has another shape."""
-    gradient, shape = gradients.get(name), stage.parameters[name].shape
-    if gradient is None or gradient.shape != shape:
-        found = None if gradient is None else list(gradient.shape)
-        message = f"{type(stage.layer).__name__} gives the gradient {found} where {list(shape)} is due"
-        raise PartError(message, f"{stage.name}.{name}")
+    where, layer = f"{stage.name}.{name}", f"{type(stage.layer).__name__}.gradients"
+    if name not in gradients:
+        given = ", ".join(map(repr, gradients)) or "none"
+        raise PartError(f"{layer} gives no gradient of it; those that it gives: {given}", where)
+    gradient, shape = gradients[name], stage.parameters[name].shape
+    if getattr(gradient, "shape", None) != shape:
+        found = list(gradient.shape) if hasattr(gradient, "shape") else type(gradient).__name__
+        raise PartError(f"{layer} gives {found} where {list(shape)} is due", where)
     return gradient
 
 
 def check_update(stage: Stage, name: str, value: Array) -> None:
     """Raise PartError unless the stage declares the parameter that its layer updates, and in this shape."""
-    parameter = stage.parameters.get(name)
-    if parameter is None or value.shape != parameter.shape:
-        message = f'updates "{name}" to the shape {list(value.shape)}, and declares no such parameter'
+    layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
+    if parameter is None:
+        raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
+    if value.shape != parameter.shape:
+        message = f'{layer} updates "{name}" to the shape {list(value.shape)} where {list(parameter.shape)} is due'
         raise PartError(message, stage.name)
+
+
+def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
+    """What an update made of the slots. Raises PartError unless they are those that the optimizer names."""
+    if set(slots) != set(optimizer.slots):
+        found, due = (", ".join(sorted(names)) or "none" for names in (slots, optimizer.slots))
+        raise PartError(f"{type(optimizer).__name__}.update gives the slots {found} where {due} are due", "optimizer")
+    return slots
 
 
 def stopped(where: str, step: int) -> TrainingError:

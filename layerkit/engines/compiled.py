@@ -156,4 +156,4 @@ class CompiledSession(Session):
             except (LayerkitError, MemoryError):
                 raise
             except Exception as error:
-                raise why_failed(self._network, x, error) from error
+                raise why_failed(self._network, self._recipe, x, error) from error

@@ -142,7 +142,7 @@ class NumPySession(Session):
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
         check_update(self._network.stages[i], name, value)
-        if not finite(paired([value])):
+        if not finite(paired([value.astype(self._gradient.dtype)])):
             raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, batch: Rows, step: int) -> TrainingError:

@@ -14,7 +14,7 @@ from jax import lax
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
-from layerkit.engines.checks import check_update, checked_gradient, finite_outputs
+from layerkit.engines.checks import check_update, checked_gradient, checked_slots, finite_outputs
 from layerkit.engines.devices import devices
 from layerkit.network import Network
 from layerkit.ops import Array
@@ -137,7 +137,7 @@ class Programs:
         for name, gradient in gradients.items():
             own = {slot: arrays[name] for slot, arrays in slots.items()}
             parameters[name], changed = optimizer.update(parameters[name], gradient, own, number.real)
-            for slot, array in changed.items():
+            for slot, array in checked_slots(optimizer, changed).items():
                 slots[slot][name] = array
         updates = {}
         for stage, of_stage in zip(network.stages, passes.updates, strict=True):

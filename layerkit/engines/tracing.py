@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from layerkit.engines.processes import LOST
+from layerkit.engines.session import Recipe, unchanged
 from layerkit.errors import LayerkitError, PartError, TrainingError
-from layerkit.network import Network, Stage
+from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.parts import Params
+from layerkit.part import Part
 
 _RULE = (
     "a part that runs on JAX takes every function from x.__array_namespace__() and layerkit.ops, "
@@ -19,12 +22,12 @@ _RULE = (
 )
 
 
-def why_failed(network: Network, x: Array | None, error: Exception) -> LayerkitError:
+def why_failed(network: Network, recipe: Recipe, x: Array | None, error: Exception) -> LayerkitError:
     """What to raise where JAX raised: PartError for a part that can't be compiled, TrainingError for anything else."""
     at_work = isinstance(error, jax.errors.JaxRuntimeError)
     if not at_work:
         try:
-            jax.eval_shape(lambda: _walk(network, 2 if x is None else len(x)))
+            jax.eval_shape(partial(_walk, network, recipe, 2 if x is None else len(x)), 1, 1.0)
         except LayerkitError as found:
             return found
     if jax.process_count() > 1:  # where a dead one shows as an error of either kind
@@ -34,27 +37,36 @@ def why_failed(network: Network, x: Array | None, error: Exception) -> LayerkitE
     return PartError(f"JAX can't compile this: {type(error).__name__}: {_first_line(error)}; {_RULE}")
 
 
-def _walk(network: Network, rows: int) -> None:
-    """Every stage forward and back, as JAX traces it. Raises PartError for the first that doesn't trace."""
+def _walk(network: Network, recipe: Recipe, rows: int, step: Array, factor: Array) -> None:
+    """Every part forward and back, as JAX traces it. Raises PartError for the first that doesn't trace."""
     dtype = jnp.dtype(network.dtype)
     params = network.by_stage({name: jnp.zeros(each.shape, dtype) for name, each in network.parameters.items()})
-    contexts = network.contexts(jnp, 0, jnp.asarray(1))
-    x = jnp.zeros((rows, *network.input_shape), network.input_dtype)
+    contexts = network.contexts(jnp, 0, step)
+    arrays = [jnp.zeros((rows, *network.input_shape), network.input_dtype)]
     for stage, own, context in zip(network.stages, params, contexts, strict=True):
-        y = _traced(stage, "forward", own, x, context)
-        for method in ("backward", "gradients"):
-            _traced(stage, method, own, x, y, jnp.zeros_like(y), context.again())
-        x = y
+        x, layer = arrays[-1], stage.layer
+        y = _traced(stage.name, layer, layer.forward, own, x, context)
+        for method in (layer.backward, layer.gradients):
+            _traced(stage.name, layer, method, own, x, y, jnp.zeros_like(y), context.again())
+        arrays.append(y)
+    z, y, optimizer = *arrays[-2:], recipe.optimizer
+    if (loss := network.loss) is not None:
+        of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
+        _traced("loss", loss, of_rows, z if network.linked else y, y)
+        _traced("loss", loss, gradient, y, y)
+    if optimizer is not None:
+        optimizer = optimizer if recipe.factor is unchanged else optimizer.at(factor)
+        _traced("optimizer", optimizer, optimizer.update, y, y, dict.fromkeys(optimizer.slots, y), 1.0 * step)
 
 
-def _traced(stage: Stage, method: str, own: Params, *arguments: Any) -> Any:
+def _traced(where: str, part: Part, method: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        return getattr(stage.layer, method)(own, *arguments)
+        return method(*arguments)
     except LayerkitError:
         raise
     except Exception as error:
-        message = f"{type(stage.layer).__name__}.{method} can't be compiled by JAX ({_first_line(error)}): {_RULE}"
-        raise PartError(message, stage.name) from error
+        name = f"{type(part).__name__}.{method.__name__}"
+        raise PartError(f"{name} can't be compiled by JAX ({_first_line(error)}): {_RULE}", where) from error
 
 
 def _first_line(error: Exception) -> str:

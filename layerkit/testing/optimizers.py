@@ -33,13 +33,19 @@ class Subject:
         slots = {name: np.zeros(shape) for name in self.part.slots}
         with calling("update"):
             parameter, filled = self.part.update(fresh(parameter), normal(shape, 50 + turn), slots, 1.0)
-        return {"parameter": parameter, "gradient": normal(shape, 80 + turn), "slots": dict(filled)}
+        arrays = {"parameter": parameter, "gradient": normal(shape, 80 + turn), "slots": dict(filled)}
+        return arrays | {"step": np.asarray(2.0), "factor": np.asarray(0.5)}
 
     def compute(self, given: Mapping[str, Any], xp: Any = np, copy: Callable[[Any], Any] = fresh) -> dict[str, Array]:
-        """The parameter and the slots after the second step."""
+        """The parameter and the slots after the second step, at half the learning_rate.
+
+        On NumPy, step and factor are floats; elsewhere they are arrays without axes, as a compiled step has them.
+        """
+        step, factor = (float(given[name]) if xp is np else given[name] for name in ("step", "factor"))
         arguments = (copy(given["parameter"]), copy(given["gradient"]), copy(given["slots"]))
         with calling("update", input=dict(given)):
-            parameter, slots = self.part.update(*arguments, 2.0)
+            part = self.part.at(factor) if hasattr(self.part, "learning_rate") else self.part
+            parameter, slots = part.update(*arguments, step)
         return {"the parameter": parameter, **{f"the slot {name}": array for name, array in slots.items()}}
 
 
@@ -120,10 +126,8 @@ def extremes(subject: Subject) -> None:
 
 
 def _each(given: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[str, Any]:
-    return {
-        name: {slot: change(array) for slot, array in value.items()} if isinstance(value, Mapping) else change(value)
-        for name, value in given.items()
-    }
+    arrays = {name: change(given[name]) for name in ("parameter", "gradient")}
+    return {**given, **arrays, "slots": {name: change(array) for name, array in given["slots"].items()}}
 
 
 CHECKS = (

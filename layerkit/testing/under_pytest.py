@@ -23,8 +23,8 @@ def conformance(
     """A pytest test for each check and part: `test_conformance = conformance(Swish(), Swish(beta=2.0))`.
 
     The check's name is the test's id, and the part follows where there are several. `expected_failures` gives a reason
-    for each check that fails rightly; it is an error if that check passes. The other options say what input the part
-    takes, where the kit's own tries don't fit it.
+    for each check that fails rightly, which keeps no other from running; it is an error if that check passes. The other
+    options say what input the part takes, where the kit's own tries don't fit it.
     """
     import pytest
 
@@ -32,7 +32,7 @@ def conformance(
         raise PartError("conformance takes at least one part: conformance(Swish())")
     reasons = dict(expected_failures or {})
     options = Options(input_shape, dtype, values, Path(example) if example else None)
-    suites = [Suite(part, options) for part in parts]
+    suites = [Suite(part, options, reasons) for part in parts]
     known = dict.fromkeys(name for suite in suites for name in suite.checks)
     for name in reasons:
         if name not in known:

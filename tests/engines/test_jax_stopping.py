@@ -1,5 +1,7 @@
 """The JAX engine where a step goes wrong: NumPy's words, and nothing kept of that step."""
 
+# ruff: noqa: N818
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -8,7 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Activation, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit import (
+    Activation,
+    Adam,
+    Context,
+    Dense,
+    HalfSquaredError,
+    Layer,
+    Model,
+    Parameter,
+    PartError,
+    TrainingError,
+    Zeros,
+)
 from layerkit.data.batches import Rows
 
 jax = pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
@@ -160,3 +174,25 @@ def test_a_part_that_does_not_trace_is_named_with_its_stage_and_what_would_work(
     )
     with pytest.raises(PartError, match=rf"layers.1: {due} can't be compiled by JAX .* use xp.where"):
         broken.train(X, T, steps=1)
+
+
+class LooksAtStep(Adam):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, gradient, slots, step) if step > 1 else (parameter, slots)
+
+
+class LooksAtLoss(HalfSquaredError):
+    def gradient(self, y: Any, t: Any) -> Any:
+        return y - t if float(y[0, 0]) > 0.0 else t - y
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"optimizer": LooksAtStep()}, "optimizer: LooksAtStep.update"),
+        ({"loss": LooksAtLoss()}, "loss: LooksAtLoss.gradient"),
+    ],
+)
+def test_so_are_an_optimizer_and_a_loss(fields: Any, due: str) -> None:
+    with pytest.raises(PartError, match=rf"{due} can't be compiled by JAX .* use xp.where"):
+        linear(**fields).train(X, T, steps=1)

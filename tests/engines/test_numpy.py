@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit import Adam, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
 
 X, T = np.ones((4, 2), dtype=np.float32), np.ones((4, 1), dtype=np.float32)
 
@@ -51,8 +51,12 @@ def test_predicting_updates_nothing() -> None:
 @pytest.mark.parametrize(
     ("moved", "error", "due"),
     [
-        (lambda mean: ("maen", mean), PartError, 'layers.0: updates "maen"'),
-        (lambda mean: ("mean", mean[:1]), PartError, r'layers.0: updates "mean" to the shape \[1\]'),
+        (lambda mean: ("maen", mean), PartError, 'layers.0: Mean updates "maen", and declares no such'),
+        (
+            lambda mean: ("mean", mean[:1]),
+            PartError,
+            r'layers.0: Mean updates "mean" to the shape \[1\] where \[2\] is due',
+        ),
         (lambda mean: ("mean", mean + np.inf), TrainingError, "layers.0.mean is no longer finite at step 1"),
     ],
 )
@@ -84,8 +88,35 @@ class Short(Layer):
 
 def test_a_gradient_that_would_only_broadcast_is_refused() -> None:
     short = Model(input=[2], layers=[Short()], loss="half_squared_error", optimizer="sgd")
-    with pytest.raises(PartError, match=r"layers.0.shift: Short gives the gradient \[1\] where \[2\] is due"):
+    with pytest.raises(PartError, match=r"layers.0.shift: Short.gradients gives \[1\] where \[2\] is due"):
         short.train(X, X, steps=1)
+
+
+class Renamed(Short):
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return {"shifts": np.sum(dy, axis=0)}
+
+
+def test_a_gradient_that_is_missing_is_said_with_those_that_are_there() -> None:
+    renamed = Model(input=[2], layers=[Renamed()], loss="half_squared_error", optimizer="sgd")
+    with pytest.raises(PartError, match=r"layers.0.shift: Renamed.gradients gives no gradient of it; .*: 'shifts'"):
+        renamed.train(X, X, steps=1)
+
+
+class Forgets(Adam):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, gradient, slots, step)[0], {}
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+@pytest.mark.parametrize("units", [1, 1000])
+def test_an_optimizer_that_gives_back_no_slots_is_refused(units: int, engine: str) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    layers = [Dense(units=units)]
+    model = Model(input=[2], layers=layers, loss="half_squared_error", optimizer=Forgets(), engine=engine)
+    with pytest.raises(PartError, match=r"optimizer: Forgets.update gives the slots none where m, v are due"):
+        model.train(X, np.zeros((len(X), units)), steps=1)
 
 
 def test_a_run_that_diverges_keeps_the_last_finite_parameters() -> None:

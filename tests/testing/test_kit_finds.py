@@ -11,6 +11,7 @@ import wrong_others
 
 from layerkit import Part
 from layerkit.testing import run_checks
+from layerkit.testing.suite import Suite
 
 
 def failures(part: Part, example: Path | None = None) -> dict[str, str]:
@@ -61,3 +62,8 @@ def test_checks_that_build_on_a_failed_one_are_skipped_by_its_name() -> None:
     results = {result.name: result for result in run_checks(wrong_activations.WrongFactor())}
     assert results["gradient_chained"].outcome == "skipped"
     assert "gradient_of_x" in results["gradient_chained"].message
+
+
+def test_a_check_that_fails_rightly_keeps_none_from_running() -> None:
+    part = wrong_activations.WrongFactor()
+    assert Suite(part, expected={"gradient_of_x"}).result("gradient_batched").outcome == "failed"

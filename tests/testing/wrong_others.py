@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -96,6 +97,18 @@ class InPlace(Adam):
         new, kept = super().update(parameter, gradient, slots, step)
         parameter[...] = new
         return parameter, kept
+
+
+class LooksAtStep(Adam):
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        if step == 1:
+            return parameter - self.learning_rate * gradient, slots
+        return super().update(parameter, gradient, slots, step)
+
+
+class LooksAtRate(Adam):
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        return parameter - math.sqrt(self.learning_rate) * gradient, slots
 
 
 class NoEpsilon(Adam):
@@ -260,6 +273,8 @@ WRONG: list[tuple[Part, str, str]] = [
     (ByRows(), "elementwise", "one flat vector"),
     (LosesSlot(), "slots", "other slots"),
     (InPlace(), "arguments", "read-only"),
+    (LooksAtStep(), "branches", "never branches on values"),
+    (LooksAtRate(), "branches", "never branches on values"),
     (NoEpsilon(), "extremes", "not finite"),
     (Unseeded(), "purity", "the second time"),
     (NotFloat(), "factor", "not a finite float"),
