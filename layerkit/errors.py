@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
+_UNPLAIN = frozenset(",;\n\r\t")
+"""What a name in a list of names is quoted for."""
+
 
 class Fault(NamedTuple):
     """One thing that is wrong. `where` is a file:line:column, a row and column, or a field (`layers[0].units`)."""
@@ -78,5 +81,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
-    listed = ", ".join(names) if names else "none"
-    return (f'did you mean "{close[0]}"? ' if close else "") + f"known: {listed}"
+    # a name with a comma or a space at an end would look like several, or like another
+    listed = ", ".join(f'"{name}"' if name != name.strip() or not _UNPLAIN.isdisjoint(name) else name for name in names)
+    return (f'did you mean "{close[0]}"? ' if close else "") + f"known: {listed or 'none'}"

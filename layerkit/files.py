@@ -67,6 +67,13 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
         raise SaveError(message, str(path)) from None
 
 
+def check_apart(path: Path, sources: Iterable[Path]) -> None:
+    """Raise SaveError where what is written at `path` would replace one of the files that it is made from."""
+    for source in sources:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise SaveError(f"this would write over {source}, which is read: choose another name", str(path))
+
+
 def followed(path: Path) -> Path:
     """The file that is meant, links followed. Raises OSError for a link that leads nowhere."""
     return Path(os.path.realpath(path, strict=path.is_symlink()))

@@ -1,5 +1,6 @@
 """What goes in and what is due: arrays or columns, and the rows that a document writes or names."""
 
+import json
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -27,7 +28,7 @@ def _read_input(value: Any, info: ValidationInfo) -> ArrayInput | tuple[Column, 
         return value
     if isinstance(value, dict) and "column" not in value:
         return ArrayInput.model_validate(value)
-    if isinstance(value, list | tuple) and not any(isinstance(item, dict | Column) for item in value):
+    if isinstance(value, list | tuple) and not any(isinstance(item, dict | Column | str) for item in value):
         return ArrayInput(shape=_sizes().validate_python(value))
     return _read_columns(value, info)
 
@@ -44,9 +45,11 @@ def _read_output(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
 
 
 def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
-    columns: tuple[Column, ...] = _columns().validate_python(
-        value if isinstance(value, list | tuple) else [value], context=info.context
-    )
+    given = value if isinstance(value, list | tuple) else [value]
+    for each in given:
+        if isinstance(each, str):
+            raise refuse(f'should name a column as {{"column": {json.dumps(each)}}}, not as {json.dumps(each)} alone')
+    columns: tuple[Column, ...] = _columns().validate_python(given, context=info.context)
     names = [column.column for column in columns]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

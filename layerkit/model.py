@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
+from operator import index
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 
-from layerkit import storage
+from layerkit import registry, storage
 from layerkit.data import encoding, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
 from layerkit.data.preparing import encoder, fitted_on, prepare
@@ -21,8 +24,9 @@ from layerkit.data.tables import joined, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DocumentError
+from layerkit.errors import DocumentError, Notice
 from layerkit.history import Figures, History
+from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
@@ -71,8 +75,7 @@ class Model:
 
     def _begin(self, document: Document, folder: Path, path: Path | None) -> None:
         self._document, self._folder, self._path = document, folder, path
-        self.engine: Engine | None = None
-        """Where it runs from now on, in place of the document's engine; nothing of it is saved."""
+        self._engine: Engine | None = None
         self._network: Network | None = None
         self._state: State | None = None
         self._epoch = 0
@@ -105,6 +108,33 @@ class Model:
         return self._path
 
     @property
+    def files(self) -> list[Path]:
+        """The files that it is made from: the saved one, that of its data, and that of its validation rows."""
+        training, files = self._document.training, [self._path] if self._path else []
+        data = [training.data.path] if isinstance(training.data, DataFile) else []
+        held_out = [training.validation] if isinstance(training.validation, str) else []
+        return files + [self._folder / name for name in (*data, *held_out)]
+
+    @property
+    def engine(self) -> Engine | None:
+        """Where it runs, in place of the document's engine; nothing of it is saved. An engine, its name, or None.
+
+        Raises PartError where there is none of that name, or what it runs on isn't installed.
+        """
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine | str | None) -> None:
+        if isinstance(engine, str):
+            found = find_class(["engine"], engine)
+            # the document may say more of it
+            engine = self._document.engine if type(self._document.engine) is found else found()  # type: ignore[assignment]
+        if engine is not None:
+            assert isinstance(engine, Engine)
+            engine.check()
+        self._engine = engine
+
+    @property
     def step(self) -> int:
         """The steps taken so far."""
         return self._state.step if self._state else 0
@@ -130,8 +160,11 @@ class Model:
 
     @property
     def parameters(self) -> Mapping[str, Array]:
-        """Every parameter by its full name, such as `layers.0.kernel`; copies."""
-        return {name: np.array(array) for name, array in self._current().parameters.items()}
+        """Every parameter by its full name, such as `layers.0.kernel`; copies, which can't be written to."""
+        copies = {name: np.array(array) for name, array in self._current().parameters.items()}
+        for array in copies.values():
+            array.flags.writeable = False
+        return MappingProxyType(copies)
 
     def predict(self, x: Any = None) -> Array:
         """The output for each row of x (an array, or columns by name), or of the document's own data.
@@ -214,6 +247,9 @@ class Model:
     ) -> Run:
         """What `train` would do: everything is read and checked, and nothing is trained."""
         training = self._document.training
+        steps, epochs, batch_size = _wholes(steps=steps, epochs=epochs, batch_size=batch_size)
+        if steps and epochs:
+            raise DocumentError("takes steps or epochs, not both", "train")
         for field in ("loss", "optimizer"):
             if getattr(self._document, field) is None:
                 raise DocumentError(f'the document has no "{field}", so it can\'t be trained', field)
@@ -227,6 +263,7 @@ class Model:
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
+        self._notice_loss()
         patience = patience_of(self._document, bool(validation), self._history.epochs if further else 0)
         factor = factor_of(self._document, declared or goal, per_epoch)
         return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
@@ -264,6 +301,16 @@ class Model:
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(end.step - first, before, after, held_out, end.why == "stop", chosen_epoch)
 
+    def _notice_loss(self) -> None:
+        """Say so where a loss of probabilities is given what need not be any."""
+        loss, last = self.network.loss, self.network.stages[-1]
+        if loss is not None and loss.link is not None and loss.probabilities and not self.network.linked:
+            name, link, given = (registry.name_of(each) for each in (type(loss), loss.link, type(last.layer)))
+            message = (
+                f'{name} takes probabilities, as "{link}" gives them, and the last stage, {last.name}, is "{given}"'
+            )
+            warnings.warn(message, Notice, stacklevel=3)
+
     def _take_best(self) -> int:
         """Go back to the parameters of the best epoch that early stopping saw; its number."""
         if self._history.best:
@@ -275,7 +322,7 @@ class Model:
 
         Its steps are those of `run`; without one, the learning_rate stays as it is.
         """
-        engine = self.engine or self._document.engine or find_class(["engine"], "numpy")()
+        engine = self._engine or self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
         recipe = recipe_of(self._document, run.factor if run else unchanged)
         session: Session = engine.session(self.network, recipe, self._current())
@@ -286,6 +333,7 @@ class Model:
         target = Path(path) if path is not None else self._path
         if target is None:
             raise DocumentError("a model made in code has no place of its own: give save a path")
+        storage.check_suffix(target)
         state, history = self._current(), self._history
         saved = storage.Saved(
             document=self._document,
@@ -330,6 +378,14 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
+
+
+def _wholes(**given: Any) -> Iterator[int | None]:
+    """The numbers as Python's. Raises DocumentError where one isn't whole, or less than 1."""
+    for name, value in given.items():
+        if value is not None and not (hasattr(value, "__index__") and index(value) >= 1):
+            raise DocumentError(f"{name} should be a whole number from 1, not {value!r}", "train")
+        yield None if value is None else index(value)
 
 
 def _quiet(progress: Progress) -> None:

@@ -56,7 +56,7 @@ def open_model(
         training = document.training.model_copy(update={"seed": saved.document.training.seed})
         document = document.model_copy(update={"training": training})
     document = with_fit_of(document, saved.document, str(source))
-    check_fit(encoding.network_of(document), saved, str(source))
+    check_fit(_network_of(document, saved, str(source)), saved, str(source))
     _notice_changes(document, saved, str(source))
     model.go_on_from(saved, document)
     return model
@@ -64,8 +64,8 @@ def open_model(
 
 def saved_path(path: Path, target: Path | None = None) -> Path:
     """Where a model is saved: `target` if one is given, or else the saved file itself, or beside its document."""
-    if target is not None and target.suffix != storage.SUFFIX:
-        raise SavedFileError(f"a saved file's name ends in {storage.SUFFIX}", str(target))
+    if target is not None:
+        storage.check_suffix(target)
     return target or regular_file(path, DocumentError).with_suffix(storage.SUFFIX)
 
 
@@ -104,6 +104,18 @@ def with_fit_of(document: Document, saved: Document, source: str) -> Document:
     return document.model_copy(update={"input": saved.input, "output": saved.output})
 
 
+def _network_of(document: Document, saved: storage.Saved, source: str) -> Network:
+    """The network of a document with its columns as the saved file has them."""
+    try:
+        return encoding.network_of(document)
+    except DocumentError as error:
+        if not document.columns:
+            raise
+        fit = "; ".join(map(str, error.faults))
+        message = f"its columns were fitted to rows that the document's layers don't fit ({fit}); {BEGIN_AGAIN}"
+        raise SavedFileError(message, source) from None
+
+
 def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
     """Raise SavedFileError, with every fault, unless the file's parameters are the network's."""
     faults = []
@@ -115,8 +127,8 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
             faults.append(Fault(f"{source}, {name}", f"{message}; {BEGIN_AGAIN}"))
         elif not np.all(np.isfinite(saved.parameters[name])):
             faults.append(Fault(f"{source}, {name}", f"holds what is not a finite number; {BEGIN_AGAIN}"))
-    for slot, arrays in saved.slots.items():
-        for name, array in arrays.items():
+    for slot, arrays in sorted(saved.slots.items()):
+        for name, array in sorted(arrays.items()):
             if name not in due or array.shape != due[name][1]:
                 faults.append(Fault(f"{source}, optimizer.{slot}.{name}", f"belongs to no parameter; {BEGIN_AGAIN}"))
     if faults:

@@ -90,6 +90,8 @@ class Loss(Part, kind="loss"):
     """
 
     link: ClassVar[type[Activation] | None] = None
+    probabilities: ClassVar[bool] = False
+    """True where y and t are probabilities: targets outside of 0 to 1 are refused."""
     labels: ClassVar[bool] = False
     """True where the last axis of t is one of several classes, so that data may give its index instead."""
 

@@ -45,6 +45,12 @@ class Saved(NamedTuple):
     """For each kind and name, such as `activation swish`, the distribution and version that it came from."""
 
 
+def check_suffix(path: Path) -> None:
+    """Raise SavedFileError unless the file's name says what it is."""
+    if path.suffix != SUFFIX:
+        raise SavedFileError(f"a saved file's name ends in {SUFFIX}", str(path))
+
+
 def save(path: Path, saved: Saved) -> None:
     """Replace the file at `path` in one step. Raises SaveError, which says whether the old file stands there."""
     replace(path, to_bytes(saved))

@@ -264,6 +264,36 @@ def test_a_last_layer_of_the_wrong_width_is_told_its_units(models: Path, cli: Ca
     assert "layers[1]: gives [2] a row where the output columns (species) take 3: give it 3 units" in ran.err
 
 
+def test_rows_of_another_class_than_the_saved_ones_say_to_begin_again(models: Path, cli: Callable[..., Any]) -> None:
+    assert cli("train", models / "iris.json", "--epochs", 1, "--quiet").code == 0
+    with (models / "iris.csv").open("a") as file:
+        file.write("5.0,3.0,1.5,0.2,blue flag\n")
+    ran = cli("train", models / "iris.json", "--set", "layers[1].units=4")
+    assert (ran.code, "its columns were fitted to rows that the document's layers don't fit" in ran.err) == (2, True)
+    assert "--restart` begins again" in ran.err
+    assert cli("train", models / "iris.json", "--set", "layers[1].units=4", "--restart").code == 0
+
+
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_a_column_by_its_name_alone_is_told_how_to_be_written(side: str, models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "iris.json", "--set", f'{side}=["species"]')
+    assert ran.code == 2
+    assert 'should name a column as {"column": "species"}' in ran.err
+
+
+def test_data_that_may_not_be_read_is_said(models: Path, cli: Callable[..., Any], monkeypatch: Any) -> None:
+    opened = Path.open
+
+    def refuses(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "iris.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuses)
+    ran = cli("train", models / "iris.json")
+    assert (ran.code, ran.err) == (2, f"error: {models / 'iris.csv'}: can't be opened: Permission denied\n")
+
+
 def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
     models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

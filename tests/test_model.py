@@ -83,8 +83,64 @@ def test_predict_gives_an_array_with_a_row_for_each_row() -> None:
 
 def test_parameters_are_copies() -> None:
     model = classifier()
-    model.parameters["layers.0.kernel"][...] = 7.0
+    with pytest.raises(ValueError, match="read-only"):
+        model.parameters["layers.0.kernel"][...] = 7.0
+    with pytest.raises(TypeError):
+        model.parameters["layers.0.kernel"] = np.zeros(1)  # type: ignore[index]
     assert not np.any(model.parameters["layers.0.kernel"] == 7.0)
+
+
+def test_an_engine_may_be_given_by_its_name() -> None:
+    model = classifier()
+    model.engine = "numpy"
+    assert isinstance(model.engine, layerkit.NumPy)
+    with pytest.raises(layerkit.PartError, match='no engine "nunpy" is installed; did you mean "numpy"'):
+        model.engine = "nunpy"
+
+
+def test_the_documents_engine_keeps_its_fields_where_it_is_named_again() -> None:
+    pytest.importorskip("jax")
+    model = Model(input=[1], layers=["relu"], engine={"type": "jax", "precision": "high"})
+    model.engine = "jax"
+    assert model.engine == layerkit.JAX(precision="high")
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ({"steps": 0}, "steps should be a whole number from 1, not 0"),
+        ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
+        ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
+        ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
+        ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
+        ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
+    ],
+)
+def test_how_long_to_train_is_a_whole_number(asked: Any, due: str) -> None:
+    with pytest.raises(DocumentError, match=due):
+        classifier().train(X, LABELS, **asked)
+
+
+def test_a_whole_number_may_be_numpys() -> None:
+    assert classifier().train(X, LABELS, steps=np.int64(3)).steps == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "link"), [("cross_entropy", "relu", "softmax"), ("binary_cross_entropy", "dense", "sigmoid")]
+)
+def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: str, link: str) -> None:
+    end = [] if last == "dense" else [last]
+    model = Model(input=[3], layers=[Dense(units=2), *end], loss=loss, optimizer="sgd")
+    with pytest.warns(layerkit.Notice, match=f'{loss} takes probabilities, as "{link}" gives .* is "{last}"'):
+        model.train(X, np.eye(2)[LABELS], steps=1)
+
+
+@pytest.mark.parametrize("y", [[[-0.5, 1.0]], [[0.0, 2.0]]])
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_a_loss_of_probabilities_refuses_other_targets(loss: str, y: Any) -> None:
+    model = Model(input=[3], layers=[Dense(units=2), "softmax"], loss=loss, optimizer="sgd")
+    with pytest.raises(DataError, match=r"takes targets from 0 to 1, and .* is due here"):
+        model.evaluate(X[:1], y)
 
 
 def test_what_has_an_array_inside_is_an_array() -> None:
@@ -179,6 +235,11 @@ def test_fields_that_do_not_fit_are_refused_together() -> None:
     with pytest.raises(DocumentError) as caught:
         Model(input=[0], layers=["dens"], loss="x")
     assert [fault.where for fault in caught.value.faults] == ["input[0]", "layers[0]", "loss"]
+
+
+def test_a_saved_files_name_says_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(layerkit.SavedFileError, match=r"a saved file's name ends in \.safetensors"):
+        classifier().save(tmp_path / "model.h5")
 
 
 def test_a_model_in_code_has_no_place_of_its_own() -> None:

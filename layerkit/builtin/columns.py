@@ -167,7 +167,8 @@ class Category(Column):
         if not self.fills and len(places) in index:
             fault = int(np.argmax(index))  # the first of the largest
             known = ", ".join(list(places)[:10]) + (", …" if len(places) > 10 else "")
-            raise CellError(fault, f'"{texts[fault]}" was never seen in training; known: {known}')
+            advice = 'an input column with "unknown": "own" gives it a place'
+            raise CellError(fault, f'"{texts[fault]}" was never seen in training; known: {known}; {advice}')
         if self.encoding == "one_hot":
             return np.eye(self._places)[index]
         return index[:, None] if self.whole else index[:, None].astype(np.float64)
@@ -191,8 +192,8 @@ class Category(Column):
             raise refuse('binary has no place for unknown categories: give it "one_hot" or "index", or refuse them')
         if len(categories) > 2:
             raise refuse(
-                f'"{self.column}" has {len(categories)} categories where one unit tells two apart: '
-                f"give the last layer {len(categories)} units"
+                f'"{self.column}" has {len(categories)} categories, and binary, as one unit is, tells two apart: '
+                f'give the last layer {len(categories)} units, and the column no "encoding" or "one_hot"'
             )
 
 
@@ -210,7 +211,9 @@ def _numbers(values: Sequence[Any], gaps: bool) -> Array:
             raise CellError(index, f"the cell is empty where a number is due; {advice}")
         number = _float(cell)
         if not (isfinite(number) or (gaps and isnan(number))):
-            raise CellError(index, f'"{cell}" is not a finite number')
+            word = isinstance(cell, str) and not any(map(str.isdigit, cell))
+            advice = "; where a value is missing, leave the cell empty" if word else ""
+            raise CellError(index, f'"{cell}" is not a finite number{advice}')
     if numbers is None or numbers.ndim != 1:
         raise CellError(0, "a cell holds a list where a number is due")
     return numbers

@@ -19,6 +19,7 @@ class BinaryCrossEntropy(Loss):
     """
 
     link: ClassVar[type[Activation] | None] = Sigmoid
+    probabilities: ClassVar[bool] = True
 
     def __call__(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
@@ -47,6 +48,7 @@ class CrossEntropy(Loss):
     """
 
     link: ClassVar[type[Activation] | None] = Softmax
+    probabilities: ClassVar[bool] = True
     labels: ClassVar[bool] = True
 
     def __call__(self, y: Array, t: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from importlib import import_module
@@ -75,8 +76,11 @@ def main() -> None:
 def _run() -> int:
     debug = os.environ.get("LAYERKIT_DEBUG") == "1"
     try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # where an encoding lacks a character of somebody's data
         code = layerkit.main(prog_name="layerkit", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -106,6 +110,9 @@ def _say(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, MemoryError):
         click.echo("error: this machine's memory is not enough for this", err=True)
+        return 1
+    if isinstance(error, OSError) and error.filename is None:
+        click.echo(f"error: the output can't be written: {error.strerror}", err=True)
         return 1
     name = type(error).__name__
     click.echo(f"error: {name}: {error} (LAYERKIT_DEBUG=1 shows where; please report it)", err=True)

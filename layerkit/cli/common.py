@@ -9,9 +9,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from layerkit.model import Model
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -33,19 +36,6 @@ def engine_option(function: Command) -> Command:
     return click.option(
         "--engine", metavar="NAME", help="Run on this engine, not the document's own: numpy or jax, or any installed."
     )(function)
-
-
-def engine_named(name: str | None) -> Any:
-    """The installed engine of this name, or None without one. Raises PartError where it isn't there, or can't run."""
-    if name is None:
-        return None
-    from layerkit.part import find_class
-    from layerkit.parts import Engine
-
-    engine = find_class(["engine"], name)()
-    assert isinstance(engine, Engine)
-    engine.check()
-    return engine
 
 
 def format_option(function: Command) -> Command:
@@ -72,16 +62,29 @@ def notices_on_stderr() -> None:
     warnings.showwarning = show  # type: ignore[assignment]
 
 
+def notice_untrained(model: Model) -> None:
+    """Say so where what a model gives is what random numbers give."""
+    from layerkit.builtin.initializers import Values, Zeros
+    from layerkit.errors import Notice
+
+    drawn = (parameter.initializer for parameter in model.network.parameters.values())
+    if not model.step and not all(isinstance(each, Values | Zeros) for each in drawn):
+        message = f"it was never trained, and {model.path} isn't there: these are what its random first parameters give"
+        warnings.warn(message, Notice, stacklevel=2)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
-    click.echo(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
+    written = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
+    click.echo(json.dumps(_finite(value), ensure_ascii=not written, allow_nan=False))
 
 
 def silence_lost_outputs() -> None:
     """Let what goes to a reader that has left, or to a terminal that was closed, go nowhere from now on."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -8,10 +8,10 @@ import click
 
 from layerkit.cli.common import (
     data_option,
-    engine_named,
     engine_option,
     format_option,
     model_argument,
+    notice_untrained,
     notices_on_stderr,
     number,
     print_json,
@@ -31,7 +31,8 @@ def command(model: Path, data: Path | None, engine: str | None, form: str) -> No
     from layerkit.opening import open_model
 
     opened = open_model(model)
-    opened.engine = engine_named(engine)
+    opened.engine = engine
+    notice_untrained(opened)
     rows = None if data is None else File(data, opened.document)
     figures = dict(opened.evaluate(rows))
     which = str(data) if data else "validation rows" if opened.document.training.validation else "the document's rows"

@@ -10,10 +10,10 @@ import click
 
 from layerkit.cli.common import (
     data_option,
-    engine_named,
     engine_option,
     format_option,
     model_argument,
+    notice_untrained,
     notices_on_stderr,
     print_json,
     table,
@@ -35,14 +35,17 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
     """The output of MODEL for each row: labels and probabilities where it is a category."""
     notices_on_stderr()
     from layerkit.data.reading import File
-    from layerkit.files import replace
+    from layerkit.files import check_apart, replace
     from layerkit.opening import open_model
     from layerkit.predictions import check_suffix, contents, end_to_end, predictions
 
     if output is not None:
         check_suffix(output)
     opened = open_model(model)
-    opened.engine = engine_named(engine)
+    opened.engine = engine
+    notice_untrained(opened)
+    if output is not None:
+        check_apart(output, [model, *opened.files, *([data] if data else [])])
     rows = None if data is None else File(data, opened.document, targets=False)
     found = (predictions(opened.document, outputs) for outputs in opened.each_output(rows))
     if output is not None:

@@ -14,7 +14,6 @@ import click
 
 from layerkit.cli.common import (
     data_option,
-    engine_named,
     engine_option,
     format_option,
     model_argument,
@@ -101,7 +100,7 @@ def command(
     with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock as unlock:
         signals.before_leaving = unlock
         opened = open_model(model, fields, output, restart)
-        opened.engine = engine_named(engine)
+        opened.engine = engine
         rows = None if data is None else File(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
         if together:

@@ -84,6 +84,16 @@ def inputs(document: Document, table: Table) -> Array:
 
 def targets(document: Document, table: Table, output_shape: Shape) -> Array:
     """t, of (rows, *output shape). Class indices become one-hot rows where the loss is about classes."""
+    t = _targets(document, table, output_shape)
+    loss = document.loss
+    if loss is not None and loss.probabilities and t.size and not (t.min() >= 0.0 and t.max() <= 1.0):
+        row, *place = (int(i) for i in np.argwhere((t < 0.0) | (t > 1.0))[0])
+        message = f"{type(loss).__name__} takes targets from 0 to 1, and {t[row, *place]:g} is due here"
+        raise DataError(message, f"{table.source}, row {table.numbers[row]}")
+    return t
+
+
+def _targets(document: Document, table: Table, output_shape: Shape) -> Array:
     if document.columns:
         if document.output is None:
             raise DocumentError('the document has no "output", so no column says what is due', "output")

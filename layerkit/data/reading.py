@@ -63,6 +63,10 @@ class File(Tables):
         self._wanted, self._needed = names_of(document, targets), names_of(document, False)
         self._takes_arrays = not document.columns
         self._stamp = self._stamp_now()
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise DataError(f"can't be opened: {error.strerror}", self.source) from None
 
     def __iter__(self) -> Iterator[Table]:
         rows = 0

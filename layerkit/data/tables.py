@@ -98,7 +98,10 @@ def missing_column(table: Table, name: str) -> list[Fault]:
     """The fault, if there is no such column."""
     if name in table.columns:
         return []
-    return [Fault(table.source, f'there is no column "{name}"; {did_you_mean(name, [*table.columns, *table.others])}')]
+    known = [*table.columns, *table.others]
+    separated = len(known) == 1 and any(each in known[0] for each in ";\t|")
+    advice = "; what separates columns is the comma" if separated else ""
+    return [Fault(table.source, f'there is no column "{name}"; {did_you_mean(name, known)}{advice}')]
 
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:

@@ -122,9 +122,14 @@ def test_line_ends_and_blank_lines_change_nothing(end: str, blank: bool, tmp_pat
         ("n,t\n1,yes\n1e200,no\n", 'row 2 (line 3), column "n": 1e+200 is too far out'),
         ("n,t\n1,yes\n1e999,no\n", 'row 2 (line 3), column "n": "1e999" is not a finite number'),
         ("N,t\n1,yes\n", 'there is no column "n"; known: N, t'),
-        ("n,t\n1,yes\n2,no\n3,maybe\n", "has 3 categories where one unit tells two apart"),
+        (
+            "n,t\n1,yes\n2,no\n3,maybe\n",
+            "has 3 categories, and binary, as one unit is, tells two apart: give the last layer 3 units",
+        ),
         ("n,t\n1,yes\n2,\n", 'row 2 (line 3), column "t": the cell is empty where a category is due'),
-        ("n;t\n1;yes\n", 'there is no column "n"; known: n;t'),
+        ("n;t\n1;yes\n", 'there is no column "n"; known: "n;t"; what separates columns is the comma'),
+        ("n,t\n1,yes\nNA,no\n", '"NA" is not a finite number; where a value is missing, leave the cell empty'),
+        (" n ,t\n1,yes\n", 'there is no column "n"; known: " n ", t'),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(text: str, due: str, train: Any) -> None:

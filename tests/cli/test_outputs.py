@@ -1,0 +1,90 @@
+"""Where the command line writes: never over what it reads, and to outputs of any kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def iris(models: Path, cli: Callable[..., Any]) -> Path:
+    assert cli("train", models / "iris.json", "--epochs", 1, "--quiet").code == 0
+    (models / "link.csv").symlink_to(models / "iris.csv")
+    (models / "own.csv").write_bytes((models / "iris.csv").read_bytes())
+    return models / "iris.json"
+
+
+@pytest.mark.parametrize("name", ["iris.csv", "link.csv", "iris.json", "own.csv"])
+def test_predictions_never_replace_what_they_are_made_from(name: str, iris: Path, cli: Callable[..., Any]) -> None:
+    target = iris.with_name(name)
+    before = target.read_bytes()
+    ran = cli("predict", iris, "--data", iris.with_name("own.csv"), "--output", target)
+    assert (ran.code, "this would write over" in ran.err) == (1, True)
+    assert target.read_bytes() == before
+
+
+def test_a_validation_file_stays_as_it_is_too(iris: Path, cli: Callable[..., Any]) -> None:
+    document = json.loads(iris.read_text())
+    document["training"]["validation"] = "own.csv"
+    iris.write_text(json.dumps(document))
+    assert cli("predict", iris, "--output", iris.with_name("own.csv")).code == 1
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_what_was_never_trained_is_said_to_be_so(verb: str, iris: Path, cli: Callable[..., Any]) -> None:
+    assert cli(verb, iris).err == ""
+    iris.with_suffix(".safetensors").unlink()
+    ran = cli(verb, iris)
+    assert (ran.code, "note: it was never trained" in ran.err) == (0, True)
+
+
+def test_first_parameters_that_the_document_gives_are_no_accident(models: Path, cli: Callable[..., Any]) -> None:
+    assert cli("predict", models / "activity.json").err == ""
+
+
+def layerkit(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "layerkit", *map(str, arguments)]
+    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize("verb", ["predict", "show", "check"])
+def test_an_output_that_takes_nothing_is_an_error_of_one_line(verb: str, models: Path) -> None:
+    with open("/dev/full", "w") as full:
+        ran = layerkit(verb, models / "activity.json", stdout=full)
+    assert (ran.returncode, ran.stderr) == (1, "error: the output can't be written: No space left on device\n")
+
+
+def test_a_closed_output_keeps_no_run_from_its_end(models: Path) -> None:
+    ran = layerkit("train", models / "activity.json", preexec_fn=lambda: os.close(1))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert (models / "activity.safetensors").exists()
+
+
+@pytest.mark.parametrize("encoding", ["latin1", "utf-8"])  # in the place of ASCII, click writes UTF-8
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_what_an_encoding_lacks_is_escaped(encoding: str, form: str, tmp_path: Path) -> None:
+    document = {
+        "input": [{"column": "a"}],
+        "output": {"column": "t", "type": "category", "categories": ["\N{SNOWMAN}", "é"]},
+        "layers": [{"type": "dense", "units": 2, "activation": "softmax"}],
+    }
+    document["input"] = [{"column": "a", "mean": 0.0, "deviation": 1.0, "count": 1}]
+    document["output"]["encoding"] = "one_hot"
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    (tmp_path / "data.csv").write_text("a\n1\n-1\n")
+    arguments = ["predict", tmp_path / "model.json", "--data", tmp_path / "data.csv", "--format", form]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "layerkit", *map(str, arguments)]
+    ran = subprocess.run(command, capture_output=True, check=True, env=environment)
+    if form == "json":
+        assert set(json.loads(ran.stdout.decode(encoding))["labels"]) <= {"\N{SNOWMAN}", "é"}
+    else:
+        assert ("\\u2603" in ran.stdout.decode(encoding)) == (encoding != "utf-8")
