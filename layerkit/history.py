@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from math import nan
@@ -90,6 +90,28 @@ class History:
         best = {name.removeprefix(_BEST): array for name, array in state.items() if name.startswith(_BEST)}
         (best_epoch,) = state.get("best_epoch", (0,))
         return History(columns, float(loss_sum), int(loss_count), int(best_epoch), best)
+
+
+def faults(
+    arrays: Mapping[str, Array], state: Mapping[str, Array], parameters: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> Iterator[tuple[str, str]]:
+    """What `History.of` could make nothing of: a name in the saved file, and what is wrong with it.
+
+    `parameters` has the dtype and the shape of each.
+    """
+    steps = arrays.get("step", np.zeros(0))
+    for name, array in arrays.items():
+        if array.ndim != 1 or array.shape != steps.shape or array.dtype.kind != "f":
+            yield f"history.{name}", "should hold a number for each epoch"
+    begun, best = state.get("unfinished_epoch", np.zeros(2)), state.get("best_epoch", np.zeros(1))
+    if not np.all(np.isfinite(steps)) or begun.shape != (2,) or not np.all(np.isfinite(begun)):
+        yield "history.step", "and state.unfinished_epoch should be finite"
+    if best.shape != (1,) or not 0 <= best[0] <= steps.size:
+        yield "state.best_epoch", f"should be one of the {steps.size} epochs"
+    for name, array in state.items():
+        own = name.removeprefix(_BEST)
+        if own != name and (parameters.get(own) != (str(array.dtype), array.shape) or not np.all(np.isfinite(array))):
+            yield f"state.{name}", f"should be as {own} is"
 
 
 class Patience(NamedTuple):

@@ -85,7 +85,11 @@ class Model:
         """Take up a saved run, under a document that it was checked to fit."""
         self._document, self._network = document, None
         zeros = _zero_slots(document, self.network, saved.parameters)
-        slots = {slot: saved.slots.get(slot) or own for slot, own in zeros.items()}
+        # a parameter that is trained only from now on begins with zeros
+        slots = {
+            slot: {name: saved.slots.get(slot, {}).get(name, zero) for name, zero in own.items()}
+            for slot, own in zeros.items()
+        }
         # in the stages' order, which the file doesn't keep
         parameters = {name: saved.parameters[name] for name in self.network.parameters}
         self._state = State(parameters, slots, saved.step)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from layerkit import registry, storage
+from layerkit import history, registry, storage
 from layerkit.data import encoding
 from layerkit.document import Document, located, parse, read_text
 from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
@@ -129,8 +129,13 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
             faults.append(Fault(f"{source}, {name}", f"holds what is not a finite number; {BEGIN_AGAIN}"))
     for slot, arrays in sorted(saved.slots.items()):
         for name, array in sorted(arrays.items()):
+            where = f"{source}, optimizer.{slot}.{name}"
             if name not in due or array.shape != due[name][1]:
-                faults.append(Fault(f"{source}, optimizer.{slot}.{name}", f"belongs to no parameter; {BEGIN_AGAIN}"))
+                faults.append(Fault(where, f"belongs to no parameter; {BEGIN_AGAIN}"))
+            elif not np.all(np.isfinite(array)):
+                faults.append(Fault(where, f"holds what is not a finite number; {BEGIN_AGAIN}"))
+    for name, message in history.faults(saved.history, saved.state, due):
+        faults.append(Fault(f"{source}, {name}", f"{message}; {BEGIN_AGAIN}"))
     if faults:
         raise SavedFileError(faults)
 

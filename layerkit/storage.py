@@ -26,6 +26,7 @@ from layerkit.ops import Array
 from layerkit.part import Part, unnamed
 
 SUFFIX = ".safetensors"
+_MOST = 2**63
 _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
@@ -139,6 +140,8 @@ def from_bytes(content: bytes, source: str) -> Saved:
         parts = jsontext.parse(metadata["parts"], source)
         document = parse_document(metadata["document"], f"{source}, its document", origin=_distributions(parts))
         step, epoch = int(metadata["step"]), int(metadata["epoch"])
+        if not (0 <= step < _MOST and 0 <= epoch < _MOST):
+            raise ValueError("its step and epoch are counts")
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SavedFileError(f"its metadata can't be read: {type(error).__name__} {error}", source) from None
     tensors = _tensors(content, source)

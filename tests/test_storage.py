@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import struct
 from collections.abc import Callable
@@ -106,6 +107,51 @@ def test_another_shape_than_the_documents_is_refused(
     assert "layers.0.kernel: the file has float64 [2, 2] where the document has float64 [2, 3]" in ran.err
     assert "--restart" in ran.err
     assert (models / "activity.safetensors").read_bytes() == before
+
+
+ONE, TWO = np.ones(1), np.ones((1, 2))
+
+
+@pytest.mark.parametrize(
+    ("forged", "due"),
+    [
+        ({"history": {"step": ONE, "loss": np.ones(2)}}, "history.loss: should hold a number for each epoch"),
+        ({"history": {"step": TWO, "loss": TWO}}, "history.step: should hold a number for each epoch"),
+        ({"history": {"step": np.array(1.0)}}, "history.step: should hold a number for each epoch"),
+        ({"history": {"loss": ONE}}, "history.loss: should hold a number for each epoch"),
+        ({"history": {"step": np.nan * ONE}}, "history.step: .* should be finite"),
+        ({"state": {"unfinished_epoch": np.ones(3)}}, "unfinished_epoch should be finite"),
+        ({"state": {"unfinished_epoch": np.full(2, np.nan)}}, "unfinished_epoch should be finite"),
+        ({"state": {"best_epoch": np.array([1e300])}}, "state.best_epoch: should be one of the 1 epochs"),
+        ({"state": {"best.layers.0.bias": ONE}}, "state.best.layers.0.bias: should be as layers.0.bias is"),
+        ({"slots": {"m": {"layers.0.bias": np.full(2, np.inf)}}}, "optimizer.m.layers.0.bias: holds what is not"),
+        ({"step": -5}, "its step and epoch are counts"),
+        ({"epoch": 2**70}, "its step and epoch are counts"),
+    ],
+)
+def test_a_forged_run_is_refused_whatever_its_checksum(
+    forged: Any, due: str, saved: Path, cli: Callable[..., Any]
+) -> None:
+    storage.save(saved, storage.load(saved)._replace(**forged))
+    for verb in ("show", "predict", "train"):
+        ran = cli(verb, saved)
+        assert ran.code == 2
+        assert re.search(due, ran.err)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_what_is_trained_only_from_now_on_begins_with_empty_slots(
+    engine: str, models: Path, cli: Callable[..., Any]
+) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    path, frozen = models / "activity.json", "layers[0].trainable=false"
+    adam = 'optimizer={"type":"adam"}'
+    assert cli("train", path, "--set", adam, "--set", frozen).code == 0
+    assert cli("train", path, "--set", adam, "--steps", 1, "--engine", engine).code == 0
+    slots = storage.load(models / "activity.safetensors").slots["m"]
+    assert np.any(slots["layers.0.kernel"])
+    assert cli("train", path, "--set", adam, "--set", frozen, "--steps", 1, "--engine", engine).code == 0
 
 
 def test_a_part_that_is_not_installed_is_named_with_its_distribution(
