@@ -96,6 +96,9 @@ class Model:
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
 
+    def __repr__(self) -> str:
+        return f"<layerkit.Model {self._document.name or self._path or 'in code'}, step {self.step}>"
+
     @property
     def document(self) -> Document:
         """The document, with what was fitted once it is."""
@@ -357,6 +360,8 @@ class Model:
             return reading.own(self._document, self._folder)
         if isinstance(x, Tables):
             return x
+        if isinstance(x, str | Path):
+            return reading.File(Path(x), self._document)
         if isinstance(x, Table):
             return InOrder([x])
         if not self._document.columns and hasattr(x, "columns"):

@@ -38,11 +38,12 @@ class Predictions:
         return {**self.classes, **dict(zip(self.names, flat.T.tolist()))}
 
     def to_json(self) -> dict[str, Any]:
-        """`{"predictions": …}`, with `"labels"` where an output is a category."""
+        """`{"outputs": names, "predictions": …}`, with `"labels"` where an output is a category."""
         labels: list[Any] = [dict(zip(self.classes, row)) for row in zip(*self.classes.values())]
         if len(self.classes) == 1:
             labels = list(*self.classes.values())
-        return {"predictions": self.outputs.tolist()} | ({"labels": labels} if self.classes else {})
+        outputs = {"outputs": list(self.names), "predictions": self.outputs.tolist()}
+        return outputs | ({"labels": labels} if self.classes else {})
 
 
 def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
@@ -61,8 +62,9 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
                 rows = (dict(zip(block.columns, row)) for row in zip(*block.columns.values()))
                 yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         case ".npz":
-            content = io.BytesIO()
-            np.savez(content, predictions=end_to_end(blocks).outputs)
+            content, whole = io.BytesIO(), end_to_end(blocks)
+            arrays: dict[str, Any] = {f"labels.{name}": np.array(texts, str) for name, texts in whole.classes.items()}
+            np.savez(content, outputs=np.array(whole.names, str), predictions=whole.outputs, **arrays)
             yield content.getvalue()
         case _:
             yield json.dumps(end_to_end(blocks).to_json(), ensure_ascii=False).encode()

@@ -143,6 +143,27 @@ def test_a_loss_of_probabilities_refuses_other_targets(loss: str, y: Any) -> Non
         model.evaluate(X[:1], y)
 
 
+COLUMNS = {"a": [1.0, 2.0], "c": ["u", "v"]}
+
+
+@pytest.mark.parametrize("form", ["rows", "file", "path"])
+def test_rows_may_be_given_as_a_document_gives_them(form: str, tmp_path: Path) -> None:
+    inputs = [{"column": "a"}, {"column": "c", "type": "category"}]
+    model = Model(input=inputs, output={"column": "t"}, layers=[Dense(units=1)], loss="half_squared_error")
+    rows = [{"a": 1.0, "c": "u", "t": 0.0}, {"a": 2.0, "c": "v", "t": 1.0}]
+    (tmp_path / "rows.csv").write_text("a,c,t\n1,u,0\n2,v,1\n")
+    given = {"rows": rows, "file": str(tmp_path / "rows.csv"), "path": tmp_path / "rows.csv"}[form]
+    trained = Model(**model.document.to_json() | {"optimizer": "sgd"})
+    trained.train(given, steps=1)
+    np.testing.assert_array_equal(trained.predict(given), trained.predict(COLUMNS))
+
+
+def test_a_model_says_what_it_is() -> None:
+    model = classifier()
+    model.train(X, LABELS, steps=2)
+    assert repr(model) == "<layerkit.Model in code, step 2>"
+
+
 def test_what_has_an_array_inside_is_an_array() -> None:
     class Frame:
         columns = ("a", "b", "c")

@@ -75,6 +75,8 @@ def blocks(arrays: Mapping[str, OnDisk], others: Sequence[str], source: str) -> 
     """The rows of the arrays side by side, a block at a time. Raises DataError if they differ in length."""
     whole = table_of_arrays(arrays, source, others)
     size = rows_per_block(arrays)
+    if not arrays:
+        yield whole  # for the names of the others
     for first in range(0, len(whole), size):
         numbers = whole.numbers[first : first + size]
         yield Table(

@@ -81,6 +81,7 @@ class File(Tables):
             raise
         self._check_unchanged()
         if not rows:
+            self._known_names()  # which says so where it is a column that is missing
             raise DataError("there are no rows", self.source)
 
     @cached_property
@@ -103,9 +104,13 @@ class File(Tables):
 
     @cached_property
     def _known(self) -> set[str]:
+        return self._known_names()
+
+    def _known_names(self) -> set[str]:
         """The columns that any row has. Raises DataError unless those of the input are among them."""
         names: set[str] = set()
         others: set[str] = set()
+        last = Table({}, (), self.source)
         for table in self._reader.blocks(self.path, self._wanted):
             names |= set(table.columns)
             others |= set(table.others)
@@ -121,7 +126,7 @@ class File(Tables):
                     self.source,
                 )
             faults = [fault for name in self._needed for fault in missing_column(whole, name)]
-            if faults:
+            if faults and (names or others):
                 raise DataError(faults)
         return names
 

@@ -38,7 +38,12 @@ WEIGHTS = "sample weights"
 
 
 def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
-    """What a Python user holds: columns by name (a mapping or a DataFrame), or an array x, and y and weights beside."""
+    """What a Python user holds: columns by name (a mapping, a DataFrame or a list of {column: value}), or an array x.
+
+    y and weights may stand beside. Raises DataError where they are no regular arrays.
+    """
+    if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
+        x = table_of_objects(x, "data").columns
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         names = x.keys() if isinstance(x, Mapping) else x.columns
         columns = {str(name): np.asarray(x[name]) for name in names}

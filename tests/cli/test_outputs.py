@@ -49,21 +49,19 @@ def test_first_parameters_that_the_document_gives_are_no_accident(models: Path, 
     assert cli("predict", models / "activity.json").err == ""
 
 
-def layerkit(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "layerkit", *map(str, arguments)]
-    return subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False, **options)
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
 @pytest.mark.parametrize("verb", ["predict", "show", "check"])
 def test_an_output_that_takes_nothing_is_an_error_of_one_line(verb: str, models: Path) -> None:
+    command = [sys.executable, "-m", "layerkit", verb, str(models / "activity.json")]
     with open("/dev/full", "w") as full:
-        ran = layerkit(verb, models / "activity.json", stdout=full)
+        ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "error: the output can't be written: No space left on device\n")
 
 
 def test_a_closed_output_keeps_no_run_from_its_end(models: Path) -> None:
-    ran = layerkit("train", models / "activity.json", preexec_fn=lambda: os.close(1))
+    command = [sys.executable, "-m", "layerkit", "train", str(models / "activity.json")]
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    ran = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert (models / "activity.safetensors").exists()
 

@@ -154,6 +154,7 @@ def test_batch_size_and_data_may_be_given(models: Path, cli: Callable[..., Any])
 def test_predict_labels_a_category_and_gives_its_probabilities(iris: Path, cli: Callable[..., Any]) -> None:
     result = cli("predict", iris, "--format", "json").json
     assert len(result["predictions"]) == len(result["labels"]) == 150
+    assert result["outputs"] == ["species=setosa", "species=versicolor", "species=virginica"]
     assert set(result["labels"]) <= {"setosa", "versicolor", "virginica"}
     np.testing.assert_allclose(np.sum(result["predictions"], axis=1), 1.0, rtol=1e-5)
     ran = cli("predict", iris)
@@ -181,7 +182,10 @@ def test_predict_writes_a_file(suffix: str, iris: Path, cli: Callable[..., Any])
     elif suffix == "json":
         assert len(json.loads(path.read_text())["predictions"]) == 150
     else:
-        assert np.load(path)["predictions"].shape == (150, 3)
+        saved = np.load(path)
+        assert saved["predictions"].shape == (150, 3)
+        names, labels = saved["outputs"], saved["labels.species"]
+        assert [f"species={label}" for label in labels] == names[saved["predictions"].argmax(axis=1)].tolist()
 
 
 def test_predict_refuses_an_output_it_can_not_write(iris: Path, cli: Callable[..., Any]) -> None:

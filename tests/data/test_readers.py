@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from layerkit import CSV, NPZ, DataError, JSONLines, Reader, SafeTensors
+from layerkit import CSV, NPZ, DataError, JSONLines, Model, Reader, SafeTensors
 from layerkit.data.tables import joined
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=8)
@@ -218,6 +218,13 @@ def test_a_damaged_array_file_is_refused(reader: Reader, content: bytes, tmp_pat
     (tmp_path / "data").write_bytes(content)
     with pytest.raises(DataError, match="can't be read"):
         table(reader, tmp_path / "data")
+
+
+def test_an_array_of_another_name_is_said_with_those_there_are(tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", X=X, Y=Y)
+    model = Model(input=[2], layers=["relu"])
+    with pytest.raises(DataError, match='there is no column "x"; known: X, Y'):
+        model.predict(tmp_path / "data.npz")
 
 
 def test_nothing_pickled_is_read(tmp_path: Path) -> None:
