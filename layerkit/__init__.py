@@ -8,6 +8,7 @@ from typing import Any
 _HOME = {
     "Model": "model",
     "Trained": "model",
+    "Progress": "training",
     "load": "opening",
     "Document": "document",
     "Entry": "entry",

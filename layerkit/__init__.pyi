@@ -73,5 +73,6 @@ from layerkit.parts import Schedule as Schedule
 from layerkit.parts import Shape as Shape
 from layerkit.parts import Table as Table
 from layerkit.random import Random as Random
+from layerkit.training import Progress as Progress
 
 __version__: str

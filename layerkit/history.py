@@ -85,7 +85,9 @@ class History:
     @staticmethod
     def of(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> History:
         """The history that gave these arrays and this state."""
-        columns = {name: array.tolist() for name, array in arrays.items()}
+        # in one order: the file keeps none
+        names = sorted(arrays, key=lambda name: (name != "step", name != "loss", name))
+        columns = {name: arrays[name].tolist() for name in names}
         loss_sum, loss_count = state.get("unfinished_epoch", (0.0, 0.0))
         best = {name.removeprefix(_BEST): array for name, array in state.items() if name.startswith(_BEST)}
         (best_epoch,) = state.get("best_epoch", (0,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import re
 import shutil
@@ -64,6 +65,19 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
         assert [float(figure) for figure in FIGURE.findall(found)] == pytest.approx(
             [float(figure) for figure in FIGURE.findall(due)], rel=0.02
         )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_python_of_a_page_gives_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"^```python\n(>>> .*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    if not blocks:
+        pytest.skip("it shows no session of Python")
+    shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("*.safetensors"))
+    monkeypatch.chdir(tmp_path)
+    session = doctest.DocTestParser().get_doctest("".join(blocks), {}, page.name, str(page), 0)
+    said: list[str] = []
+    doctest.DocTestRunner().run(session, out=said.append)
+    assert not said, "".join(said)
 
 
 def test_the_activity_in_the_readme_is_the_one_in_models() -> None:
