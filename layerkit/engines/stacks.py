@@ -42,15 +42,29 @@ class Stacks:
         self._places: dict[int, Array] = {}
         self._buffers: dict[int, Rows] = {}
         self._last: tuple[Sequence[Rows], Rows] | None = None
+        self._call: tuple[Sequence[Rows], Stack] | None = None
 
     def of(self, batches: Sequence[Rows]) -> Iterator[Stack]:
         """The batches in stacks, each as long as batches are of one size, and fit."""
-        first = 0
+        if stack := self._again(batches):
+            yield stack
+            return
+        first, self._call = 0, None
         while first < len(batches):
             fits = not first and len(batches) <= STEPS
             stack = self._first(batches if fits else batches[first : first + STEPS])
+            if stack.count == len(batches):
+                self._call = [*batches], stack
             yield stack
             first += stack.count
+
+    def _again(self, batches: Sequence[Rows]) -> Stack | None:
+        """The stack of the call before, if it was one, and of these very batches."""
+        if self._call is None:
+            return None
+        before, stack = self._call
+        same = len(before) == len(batches) and before[0] is batches[0] and before[-1] is batches[-1]
+        return stack if same and _equal(before, batches) else None
 
     def _first(self, batches: Sequence[Rows]) -> Stack:
         size = batches[0].size
@@ -112,11 +126,15 @@ class Stacks:
 def _cycle(batches: Sequence[Rows]) -> int:
     """After how many batches the same objects come again, over and over; all of them where they don't."""
     length = next((i for i in range(1, len(batches)) if batches[i] is batches[0]), len(batches))
+    return length if _equal(batches[length:], batches[:-length]) else len(batches)
+
+
+def _equal(one: Sequence[Rows], other: Sequence[Rows]) -> bool:
+    """Whether these are the same batches: the comparison of lists looks for identity first, and is fast."""
     try:
-        # the comparison of sequences looks for identity first, and is fast
-        return length if batches[length:] == batches[:-length] else len(batches)
+        return one == other
     except ValueError:  # the truth of an array: some are different
-        return len(batches)
+        return False
 
 
 def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
