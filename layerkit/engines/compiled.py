@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -85,37 +86,40 @@ class CompiledSession(Session):
             )
             return found
 
-        copy = self._copied()
+        before = self._kept()
         try:
             after = taken(self._held, count)
             losses = np.asarray(after.losses)[:count]
+            unsound, finite = np.asarray(after.found)
         except BaseException:
-            self._held = programs.restored(copy)
+            self._held = before()
             raise
-        # as NumPy's: JAX takes ten times as long to make a truth value of its own
-        if np.asarray(after.fine) and np.isfinite(losses).all():
+        if finite and unsound == STEPS and np.isfinite(losses).all():
             self._held, self._step = after.held, self._step + count
             return losses
-        fine = np.isfinite(losses) & (np.arange(count) < np.asarray(after.unsound))
+        fine = np.isfinite(losses) & (np.arange(count) < unsound)
         # the first step whose loss or update isn't finite; a parameter may have come to it earlier
         bad = count if fine.all() else int(np.argmin(fine))
         low, high = 0, bad
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if taken(programs.restored(copy), middle).finite else (low, middle - 1)
-        wrong = jax.tree.map(np.asarray, taken(programs.restored(copy), low + 1).held)
-        self._held, self._step = taken(programs.restored(copy), low).held, self._step + low
+            low, high = (middle, high) if np.asarray(taken(before(), middle).found)[1] else (low, middle - 1)
+        wrong = jax.tree.map(np.asarray, taken(before(), low + 1).held)
+        self._held, self._step = taken(before(), low).held, self._step + low
         error = self._stopped(stack, low, wrong, np.isfinite(losses[low]))
         error.losses = tuple(losses[:low].tolist())
         raise error
 
-    def _copied(self) -> Array:
-        """A copy of the state, over which steps will write. It takes the memory of the copy before."""
+    def _kept(self) -> Callable[[], Held]:
+        """What gives the state as it is now, whatever steps write over. A copy takes the memory of the copy before."""
+        held = self._held
+        if not self._programs.writes_over:
+            return lambda: held
         if self._copy is None:
-            size = sum(array.size for array in jax.tree.leaves(self._held))
+            size = sum(array.size for array in jax.tree.leaves(held))
             self._copy = jnp.zeros(size, self._network.dtype, device=devices().whole)
-        self._copy = self._programs.copied(self._held, self._copy)
-        return self._copy
+        self._copy = self._programs.copied(held, self._copy)
+        return partial(self._programs.restored, self._copy)
 
     def _stopped(self, stack: Stack, i: int, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""

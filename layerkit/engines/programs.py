@@ -22,6 +22,8 @@ from layerkit.parts import Optimizer, Params
 
 STEPS = 2**14
 """How many steps one call takes at most."""
+SMALL = 2**16
+"""A state of no more parameters costs less to give anew than to copy."""
 
 
 class Held(NamedTuple):
@@ -36,12 +38,10 @@ class Steps(NamedTuple):
 
     held: Held
     losses: Array
-    unsound: Array
-    """The first step, counted from 0, that updated something to what isn't finite; `STEPS` if none did."""
-    finite: Array
-    """Whether every trained parameter and every slot is finite after the last step."""
-    fine: Array
-    """Whether that is so, and all updates were finite."""
+    found: Array
+    """The first step, counted from 0, that updated something to what isn't finite, `STEPS` if none did; and whether
+    every trained parameter and every slot is finite after the last step. One array, for each costs a small call time.
+    """
 
 
 class Number(NamedTuple):
@@ -60,13 +60,16 @@ class Plan(NamedTuple):
 
 
 class Programs:
-    """The compiled functions of a network. They are pure, but write over `held` and `memory`."""
+    """The compiled functions of a network. They are pure, but write over `memory`, and over `held` if it is large."""
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self._network, self._plan = network, plan
         # where the rows are shared out, so is the work; what comes out is whole on every device
         whole = devices().whole
-        self.steps = jax.jit(self._steps, static_argnames="rows", donate_argnames="held", out_shardings=whole)
+        self.writes_over = sum(prod(parameter.shape) for parameter in network.parameters.values()) > SMALL
+        """Whether steps write over the state that they are given: it has to be copied before."""
+        given = ("held",) if self.writes_over else ()
+        self.steps = jax.jit(self._steps, static_argnames="rows", donate_argnames=given, out_shardings=whole)
         self.copied = jax.jit(self._copied, donate_argnames="memory", out_shardings=whole)
         self.restored = jax.jit(self._restored, out_shardings=whole)
         self.finite_outputs = jax.jit(self._finite_outputs, static_argnames="rows", out_shardings=whole)
@@ -97,7 +100,7 @@ class Programs:
         held, losses, unsound = lax.fori_loop(np.uint32(0), count, one, start)
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
-        return Steps(held, losses, unsound, finite, finite & (unsound == STEPS))
+        return Steps(held, losses, jnp.stack([unsound, finite.astype(np.uint32)]))
 
     def _copied(self, held: Held, memory: Array) -> Array:
         """A copy of the state, in memory for as many numbers: one vector, for JAX takes longer for many arrays."""

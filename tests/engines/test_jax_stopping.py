@@ -31,6 +31,12 @@ RANDOM = np.random.default_rng(0)
 X, T = RANDOM.normal(size=(8, 4)), np.eye(3)[RANDOM.integers(0, 3, 8)]
 
 
+@pytest.fixture(params=[0, 2**16], ids=["written over", "kept"], autouse=True)
+def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps write over a large state, and leave a small one as it was."""
+    monkeypatch.setattr("layerkit.engines.programs.SMALL", request.param)
+
+
 def linear(engine: str = "jax", **fields: Any) -> Model:
     """4 - 5 - 3, in batches of 4."""
     layers = [{"type": "dense", "units": 5}, {"type": "dense", "units": 3}]
