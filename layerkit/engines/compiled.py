@@ -27,8 +27,8 @@ class CompiledSession(Session):
     """A network's parameters and slots on JAX's devices."""
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
-        self._network, self._recipe, self._precision = network, recipe, precision
-        self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm))
+        self._network, self._recipe = network, recipe
+        self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision))
         with np.errstate(all="ignore"):
             rehearse(network, network.by_stage(state.parameters), np)
         self._step = state.step
@@ -39,6 +39,9 @@ class CompiledSession(Session):
         with self._on_jax():
             self._held: Held = devices().everywhere(held)
             self._copy: Array | None = None
+            # on the devices: to hand numbers over takes as long as a hundred small steps
+            self._next: Array = devices().everywhere([np.int64(state.step + 1)])[0]
+            self._counts: dict[int, Array] = {}
             self._stacks = Stacks(network, devices())
 
     def train(self, batches: Sequence[Rows]) -> Array:
@@ -77,12 +80,12 @@ class CompiledSession(Session):
 
         Where a step goes wrong, the state is that of the step before, and it raises.
         """
-        programs, count, first = self._programs, stack.count, self._step + 1
-        factors = self._factors(first, count)
+        programs, count = self._programs, stack.count
+        factors = self._factors(self._step + 1, count)
 
         def taken(held: Held, steps: int) -> Steps:
             found: Steps = programs.steps(
-                held, stack.rows, stack.places, factors, np.int64(first), np.uint32(steps), rows=stack.size
+                held, stack.rows, stack.places, factors, self._next, self._count(steps), rows=stack.size
             )
             return found
 
@@ -95,7 +98,7 @@ class CompiledSession(Session):
             self._held = before()
             raise
         if finite and unsound == STEPS and np.isfinite(losses).all():
-            self._held, self._step = after.held, self._step + count
+            self._held, self._step, self._next = after.held, self._step + count, after.following
             return losses
         fine = np.isfinite(losses) & (np.arange(count) < unsound)
         # the first step whose loss or update isn't finite; a parameter may have come to it earlier
@@ -105,7 +108,8 @@ class CompiledSession(Session):
             middle = (low + high + 1) // 2
             low, high = (middle, high) if np.asarray(taken(before(), middle).found)[1] else (low, middle - 1)
         wrong = jax.tree.map(np.asarray, taken(before(), low + 1).held)
-        self._held, self._step = taken(before(), low).held, self._step + low
+        last = taken(before(), low)
+        self._held, self._step, self._next = last.held, self._step + low, last.following
         error = self._stopped(stack, low, wrong, np.isfinite(losses[low]))
         error.losses = tuple(losses[:low].tolist())
         raise error
@@ -120,6 +124,12 @@ class CompiledSession(Session):
             self._copy = jnp.zeros(size, self._network.dtype, device=devices().whole)
         self._copy = self._programs.copied(held, self._copy)
         return partial(self._programs.restored, self._copy)
+
+    def _count(self, steps: int) -> Array:
+        """So many steps, as a number on the devices."""
+        if steps not in self._counts:
+            self._counts[steps] = devices().everywhere([np.uint32(steps)])[0]
+        return self._counts[steps]
 
     def _stopped(self, stack: Stack, i: int, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""
@@ -154,7 +164,6 @@ class CompiledSession(Session):
         """In JAX's 64-bit mode, where dtypes mean what they mean on NumPy; what fails is said with its stage."""
         with ExitStack() as contexts:
             contexts.enter_context(jax.enable_x64(True))
-            contexts.enter_context(jax.default_matmul_precision(self._precision))
             try:
                 yield
             except (LayerkitError, MemoryError):

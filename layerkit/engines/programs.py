@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache, partial, wraps
 from math import prod
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class Steps(NamedTuple):
     """The first step, counted from 0, that updated something to what isn't finite, `STEPS` if none did; and whether
     every trained parameter and every slot is finite after the last step. One array, for each costs a small call time.
     """
+    following: Array
+    """The number of the step after these."""
 
 
 class Number(NamedTuple):
@@ -57,27 +59,42 @@ class Plan(NamedTuple):
     optimizer: Optimizer | None
     seed: int
     clip_norm: float | None
+    precision: str
+    """Of products of float32 matrices."""
 
 
 class Programs:
-    """The compiled functions of a network. They are pure, but write over `memory`, and over `held` if it is large."""
+    """The compiled functions of a network, for JAX's 64-bit mode.
+
+    They are pure, but write over `memory`, and over `held` if it is large.
+    """
 
     def __init__(self, network: Network, plan: Plan) -> None:
         self._network, self._plan = network, plan
         # where the rows are shared out, so is the work; what comes out is whole on every device
-        whole = devices().whole
+        compiled = partial(self._compiled, out_shardings=devices().whole)
         self.writes_over = sum(prod(parameter.shape) for parameter in network.parameters.values()) > SMALL
         """Whether steps write over the state that they are given: it has to be copied before."""
         given = ("held",) if self.writes_over else ()
-        self.steps = jax.jit(self._steps, static_argnames="rows", donate_argnames=given, out_shardings=whole)
-        self.copied = jax.jit(self._copied, donate_argnames="memory", out_shardings=whole)
-        self.restored = jax.jit(self._restored, out_shardings=whole)
-        self.finite_outputs = jax.jit(self._finite_outputs, static_argnames="rows", out_shardings=whole)
-        self.predict = jax.jit(self._predict, out_shardings=whole)
-        self.losses = jax.jit(self._losses, out_shardings=whole)
+        self.steps = compiled(self._steps, static_argnames="rows", donate_argnames=given)
+        self.copied = compiled(self._copied, donate_argnames="memory")
+        self.restored = compiled(self._restored)
+        self.finite_outputs = compiled(self._finite_outputs, static_argnames="rows")
+        self.predict = compiled(self._predict)
+        self.losses = compiled(self._losses)
+
+    def _compiled(self, function: Callable[..., Any], **options: Any) -> Any:
+        """The function under jit, its products as precise as planned: said here, it costs no call anything."""
+
+        @wraps(function)
+        def precise(*arguments: Any, **named: Any) -> Any:
+            with jax.default_matmul_precision(self._plan.precision):
+                return function(*arguments, **named)
+
+        return jax.jit(precise, **options)
 
     def _steps(
-        self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Any, count: Any, rows: int
+        self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Array, count: Array, rows: int
     ) -> Steps:
         """Take `count` steps, from the number `first` on. What comes out takes the memory of `held`.
 
@@ -100,7 +117,7 @@ class Programs:
         held, losses, unsound = lax.fori_loop(np.uint32(0), count, one, start)
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
-        return Steps(held, losses, jnp.stack([unsound, finite.astype(np.uint32)]))
+        return Steps(held, losses, jnp.stack([unsound, finite.astype(np.uint32)]), first + count)
 
     def _copied(self, held: Held, memory: Array) -> Array:
         """A copy of the state, in memory for as many numbers: one vector, for JAX takes longer for many arrays."""
