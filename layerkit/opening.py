@@ -152,6 +152,13 @@ def _described(array: tuple[str, tuple[int, ...]] | None) -> str:
 def _notice_changes(document: Document, saved: storage.Saved, source: str) -> None:
     """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
     mine, theirs = document.to_json(), saved.document.to_json()
+    if any(
+        getattr(document.training, name) != getattr(saved.document.training, name) for name in ("validation", "seed")
+    ):
+        message = (
+            f"validation or seed changed since {source} was saved: it may be validated on rows that it was trained on"
+        )
+        warnings.warn(message, Notice, stacklevel=3)
     changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]
     if changed:
         message = f"{' and '.join(changed)} changed since {source} was saved; its parameters are used all the same"

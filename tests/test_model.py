@@ -276,6 +276,14 @@ def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> 
         layerkit.load(models / "activity.json")
 
 
+def test_other_validation_rows_than_those_that_were_never_seen_are_noticed(models: Path) -> None:
+    layerkit.load(models / "iris.json").save()
+    text = (models / "iris.json").read_text()
+    (models / "iris.json").write_text(text.replace('"validation": 0.2', '"validation": 0.3'))
+    with pytest.warns(Notice, match="it may be validated on rows that it was trained on"):
+        layerkit.load(models / "iris.json")
+
+
 def test_a_document_that_did_not_change_is_loaded_in_silence(models: Path) -> None:
     for name in ("activity", "iris"):
         model = layerkit.load(models / f"{name}.json")

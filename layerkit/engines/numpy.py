@@ -33,11 +33,11 @@ class NumPySession(Session):
         self._network, self._recipe = network, recipe
         self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
-        vector = _flat(self._shapes, state.parameters, network.dtype)
+        vector = _end_to_end(self._shapes, state.parameters, network.dtype)
         self._gradient = np.zeros_like(vector)
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
-        flat = {slot: _flat(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
+        flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._vectors = [turn[PARAMETER] for turn in self._update.turns]
@@ -165,7 +165,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _flat(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
+def _end_to_end(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
     """One vector of the arrays in order, zeros where there is none."""
     vector = np.zeros(sum(prod(shape) for shape in shapes.values()), dtype=dtype)
     for name, view in _views(vector, shapes).items():
