@@ -152,12 +152,9 @@ def _described(array: tuple[str, tuple[int, ...]] | None) -> str:
 def _notice_changes(document: Document, saved: storage.Saved, source: str) -> None:
     """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
     mine, theirs = document.to_json(), saved.document.to_json()
-    if any(
-        getattr(document.training, name) != getattr(saved.document.training, name) for name in ("validation", "seed")
-    ):
-        message = (
-            f"validation or seed changed since {source} was saved: it may be validated on rows that it was trained on"
-        )
+    own, kept = document.training, saved.document.training
+    if own.validation is not None and (own.validation, own.seed) != (kept.validation, kept.seed):
+        message = f"validation or its seed changed since {source} was saved: rows that trained it may validate it now"
         warnings.warn(message, Notice, stacklevel=3)
     changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]
     if changed:

@@ -280,7 +280,7 @@ def test_other_validation_rows_than_those_that_were_never_seen_are_noticed(model
     layerkit.load(models / "iris.json").save()
     text = (models / "iris.json").read_text()
     (models / "iris.json").write_text(text.replace('"validation": 0.2', '"validation": 0.3'))
-    with pytest.warns(Notice, match="it may be validated on rows that it was trained on"):
+    with pytest.warns(Notice, match="rows that trained it may validate it now"):
         layerkit.load(models / "iris.json")
 
 
