@@ -25,9 +25,9 @@ def rehearse(network: Network, params: Sequence[Params], xp: Any) -> None:
     contexts = network.contexts(xp, 0, 0)
     dtype = getattr(xp, network.dtype)
     arrays = [_read_only(xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)))]
-    for stage, own, context in zip(network.stages, params, contexts, strict=True):
+    for stage, of_stage, context in zip(network.stages, params, contexts, strict=True):
         x, layer, shape = arrays[-1], stage.layer, (ROWS, *stage.output_shape)
-        fine = xp.all(xp.isfinite(x))
+        fine, own = xp.all(xp.isfinite(x)), {name: _read_only(array) for name, array in of_stage.items()}
         for each in (Context(False), context):
             y = _called(stage.name, layer, layer.forward, shape, dtype, own, x, each)
             _check_nan(stage.name, layer, layer.forward, y, fine, xp)

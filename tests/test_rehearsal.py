@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Activation, Context, CrossEntropy, Dense, HalfSquaredError, Layer, Loss, Model, PartError
+from layerkit import (
+    Activation,
+    Context,
+    CrossEntropy,
+    Dense,
+    HalfSquaredError,
+    Layer,
+    Loss,
+    Model,
+    Parameter,
+    PartError,
+    Zeros,
+)
 
 
 def activation(forward: Callable[[Any], Any], slope: Callable[[Any], Any] = np.ones_like) -> Activation:
@@ -61,9 +73,19 @@ class Draws(Layer):
         return dy
 
 
+class Counts(Draws):
+    def parameters(self, input_shape: Any) -> Any:
+        return {"seen": Parameter((), Zeros(), trainable=False)}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        params["seen"][...] += 1.0
+        return 1.0 * x
+
+
 @pytest.mark.parametrize(
     ("part", "due"),
     [
+        (Counts(), r"layers.0: Counts.forward fails: ValueError: .* read-only"),
         (activation(write), "layers.0: Odd.forward fails: ValueError: assignment destination is read-only"),
         (Draws(), "layers.0: Draws.forward: random numbers are drawn in training alone"),
     ],
