@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from math import nan
+from math import isnan, nan
 from operator import add
 from typing import NamedTuple, TypeAlias
 
@@ -38,8 +38,9 @@ class History:
         return len(self.columns.get("step", ()))
 
     def record(self, epoch: int) -> Figures:
-        """The figures of an epoch, counted from 1."""
-        return {name: column[epoch - 1] for name, column in self.columns.items()}
+        """The figures that there are of an epoch, counted from 1."""
+        figures = {name: column[epoch - 1] for name, column in self.columns.items()}
+        return {name: figure for name, figure in figures.items() if not isnan(figure)}
 
     def add(self, losses: Sequence[float], step: int, steps_per_epoch: int, held_out: Figures) -> None:
         """Count the losses of the steps after `step`, and close each epoch that ends among them.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
-from operator import index
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from layerkit import registry, storage
+from layerkit import storage
 from layerkit.data import encoding, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
 from layerkit.data.preparing import encoder, fitted_on, prepare
@@ -24,14 +22,14 @@ from layerkit.data.tables import joined, table_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DocumentError, Notice
+from layerkit.errors import DataError, DocumentError, PartError
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
 from layerkit.parts import Engine, Table
-from layerkit.planning import declared_goal, factor_of, metrics_of, patience_of, recipe_of
+from layerkit.planning import declared_goal, factor_of, metrics_of, notice_loss, patience_of, recipe_of, whole_numbers
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, figures, train
 
 if TYPE_CHECKING:
@@ -137,7 +135,8 @@ class Model:
             # the document may say more of it
             engine = self._document.engine if type(self._document.engine) is found else found()  # type: ignore[assignment]
         if engine is not None:
-            assert isinstance(engine, Engine)
+            if not isinstance(engine, Engine):
+                raise PartError(f"an engine or its name is due, not {engine!r}", "engine")
             engine.check()
         self._engine = engine
 
@@ -254,7 +253,7 @@ class Model:
     ) -> Run:
         """What `train` would do: everything is read and checked, and nothing is trained."""
         training = self._document.training
-        steps, epochs, batch_size = _wholes(steps=steps, epochs=epochs, batch_size=batch_size)
+        steps, epochs, batch_size = whole_numbers(steps=steps, epochs=epochs, batch_size=batch_size)
         if steps and epochs:
             raise DocumentError("takes steps or epochs, not both", "train")
         for field in ("loss", "optimizer"):
@@ -270,7 +269,7 @@ class Model:
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
-        self._notice_loss()
+        notice_loss(self.network)
         patience = patience_of(self._document, bool(validation), self._history.epochs if further else 0)
         factor = factor_of(self._document, declared or goal, per_epoch)
         return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
@@ -307,16 +306,6 @@ class Model:
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(end.step - first, before, after, held_out, end.why == "stop", chosen_epoch)
-
-    def _notice_loss(self) -> None:
-        """Say so where a loss of probabilities is given what need not be any."""
-        loss, last = self.network.loss, self.network.stages[-1]
-        if loss is not None and loss.link is not None and loss.probabilities and not self.network.linked:
-            name, link, given = (registry.name_of(each) for each in (type(loss), loss.link, type(last.layer)))
-            message = (
-                f'{name} takes probabilities, as "{link}" gives them, and the last stage, {last.name}, is "{given}"'
-            )
-            warnings.warn(message, Notice, stacklevel=3)
 
     def _take_best(self) -> int:
         """Go back to the parameters of the best epoch that early stopping saw; its number."""
@@ -356,12 +345,12 @@ class Model:
         return target
 
     def _tables(self, x: Any, y: Any = None, weights: Any = None) -> Tables:
-        if x is None:
-            return reading.own(self._document, self._folder)
+        if x is None or isinstance(x, str | Path):
+            if y is not None or weights is not None:
+                raise DataError("y and weights stand beside arrays or columns; a file has its own", "data")
+            return reading.own(self._document, self._folder) if x is None else reading.File(Path(x), self._document)
         if isinstance(x, Tables):
             return x
-        if isinstance(x, str | Path):
-            return reading.File(Path(x), self._document)
         if isinstance(x, Table):
             return InOrder([x])
         if not self._document.columns and hasattr(x, "columns"):
@@ -387,14 +376,6 @@ class Model:
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
     slots = document.optimizer.slots if document.optimizer else ()
     return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
-
-
-def _wholes(**given: Any) -> Iterator[int | None]:
-    """The numbers as Python's. Raises DocumentError where one isn't whole, or less than 1."""
-    for name, value in given.items():
-        if value is not None and not (hasattr(value, "__index__") and index(value) >= 1):
-            raise DocumentError(f"{name} should be a whole number from 1, not {value!r}", "train")
-        yield None if value is None else index(value)
 
 
 def _quiet(progress: Progress) -> None:

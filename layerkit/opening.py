@@ -153,7 +153,8 @@ def _notice_changes(document: Document, saved: storage.Saved, source: str) -> No
     """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
     mine, theirs = document.to_json(), saved.document.to_json()
     own, kept = document.training, saved.document.training
-    if own.validation is not None and (own.validation, own.seed) != (kept.validation, kept.seed):
+    drawn = isinstance(own.validation, float)
+    if own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed)):
         message = f"validation or its seed changed since {source} was saved: rows that trained it may validate it now"
         warnings.warn(message, Notice, stacklevel=3)
     changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]

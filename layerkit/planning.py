@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
+from numbers import Real
+from operator import index
+from typing import Any
 
 from layerkit import registry
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
-from layerkit.errors import DocumentError, PartError, did_you_mean
+from layerkit.errors import DocumentError, Notice, PartError, did_you_mean
 from layerkit.history import Patience
+from layerkit.network import Network
 from layerkit.parts import Metric, Pace
 
 
@@ -29,12 +34,33 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
 
     def factor(step: int) -> float:
         found = schedule(Pace(step - 1, goal, per_epoch))
-        if not isinstance(found, float | int) or not isfinite(found):
+        if not isinstance(found, Real) or not isfinite(found):
             message = f"{type(schedule).__name__} gives {found!r} at step {step} where a finite float is due"
             raise PartError(message, "training.schedule")
         return float(found)
 
     return factor
+
+
+def whole_numbers(**given: Any) -> Iterator[int | None]:
+    """The numbers as Python's, None for one that isn't given. Raises DocumentError for what isn't whole, or below 1."""
+    for name, value in given.items():
+        try:
+            number = None if value is None else index(value)
+        except TypeError:
+            number = 0
+        if number is not None and number < 1:
+            raise DocumentError(f"{name} should be a whole number from 1, not {value!r}", "train")
+        yield number
+
+
+def notice_loss(network: Network) -> None:
+    """Say so where a loss of probabilities is given what need not be any."""
+    loss, last = network.loss, network.stages[-1].layer
+    if loss is not None and loss.link is not None and loss.probabilities and not network.linked:
+        name, link, given = (registry.name_of(each) for each in (type(loss), loss.link, type(last)))
+        message = f'{name} takes probabilities, as "{link}" gives them, and the last stage is "{given}"'
+        warnings.warn(message, Notice, stacklevel=4)
 
 
 def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) -> Recipe:

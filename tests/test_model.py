@@ -96,6 +96,8 @@ def test_an_engine_may_be_given_by_its_name() -> None:
     assert isinstance(model.engine, layerkit.NumPy)
     with pytest.raises(layerkit.PartError, match='no engine "nunpy" is installed; did you mean "numpy"'):
         model.engine = "nunpy"
+    with pytest.raises(layerkit.PartError, match="an engine or its name is due, not <class"):
+        model.engine = layerkit.NumPy  # type: ignore[assignment]
 
 
 def test_the_documents_engine_keeps_its_fields_where_it_is_named_again() -> None:
@@ -112,6 +114,7 @@ def test_the_documents_engine_keeps_its_fields_where_it_is_named_again() -> None
         ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
         ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
         ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
+        ({"steps": np.array([3])}, "steps should be a whole number from 1"),
         ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
         ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
     ],
@@ -156,6 +159,13 @@ def test_rows_may_be_given_as_a_document_gives_them(form: str, tmp_path: Path) -
     trained = Model(**model.document.to_json() | {"optimizer": "sgd"})
     trained.train(given, steps=1)
     np.testing.assert_array_equal(trained.predict(given), trained.predict(COLUMNS))
+
+
+@pytest.mark.parametrize("beside", [{"y": np.zeros((2, 1))}, {"weights": [1.0, 2.0]}])
+@pytest.mark.parametrize("file", [None, "rows.csv"])
+def test_what_stands_beside_a_file_is_refused(beside: Any, file: Any) -> None:
+    with pytest.raises(DataError, match="y and weights stand beside arrays or columns; a file has its own"):
+        classifier().train(file, steps=1, **beside)
 
 
 def test_a_model_says_what_it_is() -> None:
@@ -281,6 +291,10 @@ def test_other_validation_rows_than_those_that_were_never_seen_are_noticed(model
     text = (models / "iris.json").read_text()
     (models / "iris.json").write_text(text.replace('"validation": 0.2', '"validation": 0.3'))
     with pytest.warns(Notice, match="rows that trained it may validate it now"):
+        layerkit.load(models / "iris.json")
+    (models / "iris.json").write_text(text.replace('"validation": 0.2,', ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         layerkit.load(models / "iris.json")
 
 

@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import sys
+from errno import EFBIG, EIO, ENOSPC
 from importlib import import_module
 from typing import Any
 
@@ -111,7 +112,7 @@ def _say(error: Exception) -> int:
     if isinstance(error, MemoryError):
         click.echo("error: this machine's memory is not enough for this", err=True)
         return 1
-    if isinstance(error, OSError) and error.filename is None:
+    if isinstance(error, OSError) and error.filename is None and error.errno in (ENOSPC, EFBIG, EIO):
         click.echo(f"error: the output can't be written: {error.strerror}", err=True)
         return 1
     name = type(error).__name__

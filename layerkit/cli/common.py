@@ -69,7 +69,7 @@ def notice_untrained(model: Model) -> None:
 
     drawn = (parameter.initializer for parameter in model.network.parameters.values())
     if not model.step and not all(isinstance(each, Values | Zeros) for each in drawn):
-        message = f"it was never trained, and {model.path} isn't there: these are what its random first parameters give"
+        message = "it was never trained: these are what its random first parameters give"
         warnings.warn(message, Notice, stacklevel=2)
 
 

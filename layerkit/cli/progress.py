@@ -41,7 +41,9 @@ def _json(progress: Progress) -> None:
     """One object a line for each epoch."""
     for epoch in progress.ended:
         record = progress.history.record(epoch)
-        print_json({"event": "epoch", "epoch": epoch, "step": int(record.pop("step")), **record})
+        # by the steps, as all that is saved: the history has fewer where the batches once were larger
+        number = progress.epoch - (progress.ended[-1] - epoch)
+        print_json({"event": "epoch", "epoch": number, "step": int(record.pop("step")), **record})
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def _whole_lines(file: IO[bytes]) -> Iterator[bytes]:
     """The file after its byte order mark, cut where a line ends."""
     content = file.read(BLOCK).removeprefix(BOM_UTF8)
     while content:
-        yield content if content.endswith(b"\n") else content + file.readline(LONGEST_LINE - BLOCK)
+        yield content if content.endswith(b"\n") else content + file.readline(LONGEST_LINE - len(content))
         content = file.read(BLOCK)
 
 

@@ -96,7 +96,7 @@ class Programs:
     def _steps(
         self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Array, count: Array, rows: int
     ) -> Steps:
-        """Take `count` steps, from the number `first` on. What comes out takes the memory of `held`.
+        """Take `count` steps, from the number `first` on. A large state that comes out takes the memory of `held`.
 
         Step i goes over the first `rows` rows of stack[places[i]], with the learning_rate times factors[i]. The number
         of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.

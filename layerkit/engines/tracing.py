@@ -55,7 +55,8 @@ def _walk(network: Network, recipe: Recipe, rows: int, step: Array, factor: Arra
         _traced("loss", loss, of_rows, z if network.linked else y, y)
         _traced("loss", loss, gradient, y, y)
     if optimizer is not None:
-        optimizer = optimizer if recipe.factor is unchanged else optimizer.at(factor)
+        if recipe.factor is not unchanged:
+            optimizer = _traced("optimizer", optimizer, optimizer.at, factor)
         _traced("optimizer", optimizer, optimizer.update, y, y, dict.fromkeys(optimizer.slots, y), 1.0 * step)
 
 

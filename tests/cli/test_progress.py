@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -86,6 +88,28 @@ def test_programs_get_an_object_for_each_epoch_on_stdout(
     first, second = capsys.readouterr().out.splitlines()
     assert first == '{"event": "epoch", "epoch": 1, "step": 5, "loss": 0.5, "validation_loss": 0.25}'
     assert '"step": 10' in second
+
+
+def test_epochs_are_counted_as_the_saved_file_counts_them_and_have_their_own_figures_alone(
+    models: Path, cli: Callable[..., Any]
+) -> None:
+    path = models / "iris.json"
+    assert cli("train", path, "--epochs", 3, "--quiet").code == 0
+    arguments = (
+        "train",
+        path,
+        "--batch-size",
+        120,
+        "--epochs",
+        2,
+        "--format",
+        "json",
+        "--set",
+        "training.validation=null",
+    )
+    *epochs, done = (json.loads(line) for line in cli(*arguments).out.splitlines())
+    assert [epoch["epoch"] for epoch in epochs] == [done["epoch"] - 1, done["epoch"]]
+    assert all(epoch.keys() == {"event", "epoch", "step", "loss"} for epoch in epochs)
 
 
 def test_quiet_is_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -187,6 +187,11 @@ class LooksAtStep(Adam):
         return super().update(parameter, gradient, slots, step) if step > 1 else (parameter, slots)
 
 
+class LooksAtFactor(Adam):
+    def at(self, factor: Any) -> Any:
+        return Adam(learning_rate=self.learning_rate * float(factor))
+
+
 class LooksAtLoss(HalfSquaredError):
     def gradient(self, y: Any, t: Any) -> Any:
         return y - t if float(y[0, 0]) > 0.0 else t - y
@@ -196,6 +201,7 @@ class LooksAtLoss(HalfSquaredError):
     ("fields", "due"),
     [
         ({"optimizer": LooksAtStep()}, "optimizer: LooksAtStep.update"),
+        ({"optimizer": LooksAtFactor(), "training": {"schedule": "cosine", "steps": 3}}, "optimizer: LooksAtFactor.at"),
         ({"loss": LooksAtLoss()}, "loss: LooksAtLoss.gradient"),
     ],
 )
