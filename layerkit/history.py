@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
@@ -22,8 +23,8 @@ _BEST = "best."
 class History:
     """Figures of each epoch: its last step, the mean loss of its steps, and what validation gave."""
 
-    columns: dict[str, list[float]] = field(default_factory=dict)
-    """Each figure over the epochs; NaN where an epoch has no such figure."""
+    columns: dict[str, array[float]] = field(default_factory=dict)
+    """Each figure over the epochs, of which a small network may have millions; NaN where an epoch has none."""
     loss_sum: float = 0.0
     """Of the steps of the epoch that isn't over yet."""
     loss_count: int = 0
@@ -64,7 +65,7 @@ class History:
         before, nothing = self.epochs, [nan] * (len(steps) - 1)
         ended = {"step": steps, "loss": losses, **{name: [*nothing, figure] for name, figure in held_out.items()}}
         for name in ended:
-            self.columns.setdefault(name, [nan] * before)
+            self.columns.setdefault(name, array("d", [nan]) * before)
         for name, column in self.columns.items():
             column.extend(ended.get(name, [*nothing, nan]))
 
@@ -74,23 +75,23 @@ class History:
 
     def arrays(self) -> dict[str, Array]:
         """Each figure as an array over the epochs."""
-        return {name: np.array(column, dtype=np.float64) for name, column in self.columns.items()}
+        return {name: np.array(column) for name, column in self.columns.items()}
 
     def state(self) -> dict[str, Array]:
         """What else a run needs to go on."""
         state = {"unfinished_epoch": np.array([self.loss_sum, float(self.loss_count)])} if self.loss_count else {}
         if self.best_epoch:
             state["best_epoch"] = np.array([self.best_epoch])
-        return state | {f"{_BEST}{name}": array for name, array in self.best.items()}
+        return state | {f"{_BEST}{name}": parameter for name, parameter in self.best.items()}
 
     @staticmethod
     def of(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> History:
         """The history that gave these arrays and this state."""
         # in one order: the file keeps none
         names = sorted(arrays, key=lambda name: (name != "step", name != "loss", name))
-        columns = {name: arrays[name].tolist() for name in names}
+        columns = {name: array("d", arrays[name].astype(np.float64).tobytes()) for name in names}
         loss_sum, loss_count = state.get("unfinished_epoch", (0.0, 0.0))
-        best = {name.removeprefix(_BEST): array for name, array in state.items() if name.startswith(_BEST)}
+        best = {name.removeprefix(_BEST): own for name, own in state.items() if name.startswith(_BEST)}
         (best_epoch,) = state.get("best_epoch", (0,))
         return History(columns, float(loss_sum), int(loss_count), int(best_epoch), best)
 
@@ -103,17 +104,17 @@ def faults(
     `parameters` has the dtype and the shape of each.
     """
     steps = arrays.get("step", np.zeros(0))
-    for name, array in arrays.items():
-        if array.ndim != 1 or array.shape != steps.shape or array.dtype.kind != "f":
+    for name, figures in arrays.items():
+        if figures.ndim != 1 or figures.shape != steps.shape or figures.dtype.kind != "f":
             yield f"history.{name}", "should hold a number for each epoch"
     begun, best = state.get("unfinished_epoch", np.zeros(2)), state.get("best_epoch", np.zeros(1))
     if not np.all(np.isfinite(steps)) or begun.shape != (2,) or not np.all(np.isfinite(begun)):
         yield "history.step", "and state.unfinished_epoch should be finite"
     if best.shape != (1,) or not 0 <= best[0] <= steps.size:
         yield "state.best_epoch", f"should be one of the {steps.size} epochs"
-    for name, array in state.items():
+    for name, kept in state.items():
         own = name.removeprefix(_BEST)
-        if own != name and (parameters.get(own) != (str(array.dtype), array.shape) or not np.all(np.isfinite(array))):
+        if own != name and (parameters.get(own) != (str(kept.dtype), kept.shape) or not np.all(np.isfinite(kept))):
             yield f"state.{name}", f"should be as {own} is"
 
 

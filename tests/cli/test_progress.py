@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from layerkit.cli import progress
@@ -26,8 +27,9 @@ def steps(*numbers: int, goal: int = 10) -> Iterator[Progress]:
     """Epochs of five steps."""
     for step in numbers:
         epochs = range(1, step // 5 + 1)
-        columns = {"step": [5.0 * epoch for epoch in epochs], "loss": [0.5] * len(epochs)}
-        history = History(columns | {"validation_loss": [0.25] * len(epochs)})
+        figures = {"step": [5.0 * epoch for epoch in epochs], "loss": [0.5] * len(epochs)}
+        figures["validation_loss"] = [0.25] * len(epochs)
+        history = History.of({name: np.array(values) for name, values in figures.items()}, {})
         ended = epochs[-1:] if step % 5 == 0 else epochs[:0]
         yield Progress(step, goal, step // 5, 0.125, 2000.0, 3.0, history, ended)
 
