@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from math import isfinite
+from math import inf, isfinite, nan
 from numbers import Real
 from operator import index
 from typing import Any
@@ -34,10 +34,14 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
 
     def factor(step: int) -> float:
         found = schedule(Pace(step - 1, goal, per_epoch))
-        if not isinstance(found, Real) or not isfinite(found):
-            message = f"{type(schedule).__name__} gives {found!r} at step {step} where a finite float is due"
+        try:
+            number = float(found) if isinstance(found, Real) else nan
+        except OverflowError:  # a whole number without end
+            number = inf
+        if not isfinite(number):
+            message = f"{type(schedule).__name__} gives {found!r:.60} at step {step} where a finite float is due"
             raise PartError(message, "training.schedule")
-        return float(found)
+        return number
 
     return factor
 

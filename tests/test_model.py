@@ -254,7 +254,8 @@ def test_a_part_that_is_registered_nowhere_trains_and_can_not_be_saved(tmp_path:
         (np.full((2, 3), 1e39), [0, 1], r"x\[0\]\[0\]: 1e\+39 is too large for float32: give the model .*float64"),
         ([[1, 2, 3], [1, 2]], [0, 1], "not regular arrays"),
         (X[:0], LABELS[:0], "no rows"),
-        (X.astype(str), LABELS, "not a number"),
+        (X.astype(str), LABELS, "not a number: an array of <U32"),
+        (X + 1j, LABELS, r"not a number: an array of complex\d+$"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(x: Any, y: Any, due: str) -> None:

@@ -263,4 +263,6 @@ def _shaped(values: Any, shape: Shape, dtype: str, where: str, table: Table) -> 
 def _first_odd(values: Any) -> str:
     if isinstance(values, list | tuple):
         return next((odd for odd in map(_first_odd, values) if odd), "")
+    if isinstance(values, np.ndarray):
+        return f"an array of {values.dtype}"
     return "" if isinstance(values, int | float) else repr(values)[:60]

@@ -86,3 +86,9 @@ def test_what_an_encoding_lacks_is_escaped(encoding: str, form: str, tmp_path: P
         assert set(json.loads(ran.stdout.decode(encoding))["labels"]) <= {"\N{SNOWMAN}", "é"}
     else:
         assert ("\\u2603" in ran.stdout.decode(encoding)) == (encoding != "utf-8")
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    command = f"{sys.executable} -m layerkit schema | head -c 1"
+    ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("{", "")

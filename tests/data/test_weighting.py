@@ -1,0 +1,85 @@
+"""How much each row counts: its own weight, and that of its class, against what can be counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layerkit import DataError, Dense, DocumentError, Model
+
+
+def line(**fields: Any) -> Model:
+    """One weight w from 0, with L = ½ (w x - t)², so that dL/dw = (w x - t) x."""
+    layers = [Dense(units=1, kernel=[[0.0]], bias=None)]
+    given = {"dtype": "float64", "optimizer": {"type": "sgd", "learning_rate": 0.1}, **fields}
+    return Model(input=[1], layers=layers, loss="half_squared_error", **given)
+
+
+def weight(model: Model) -> float:
+    return float(model.parameters["layers.0.kernel"][0, 0])
+
+
+def test_a_row_of_weight_two_counts_like_two_rows() -> None:
+    twice, heavy = line(), line()
+    twice.train([[1.0], [1.0], [2.0], [2.0]], [[1.0], [1.0], [-1.0], [3.0]], steps=3)
+    heavy.train([[1.0], [2.0], [2.0], [9.0]], [[1.0], [-1.0], [3.0], [9.0]], weights=[2, 1, 1, 0], steps=3)
+    assert weight(heavy) == pytest.approx(weight(twice), rel=1e-14)
+
+
+def test_a_column_may_hold_them(tmp_path: Path) -> None:
+    tmp_path.joinpath("rows.csv").write_text("a,b,w\n1,1,2\n2,-1,1\n2,3,1\n9,9,0\n")
+    model = Model(
+        input=[{"column": "a", "scale": "none"}],
+        output={"column": "b", "scale": "none"},
+        layers=[Dense(units=1, kernel=[[0.0]], bias=None)],
+        loss="half_squared_error",
+        dtype="float64",
+        optimizer={"type": "sgd", "learning_rate": 0.1},
+        training={"sample_weights": "w", "data": {"path": str(tmp_path / "rows.csv")}, "steps": 3},
+    )
+    model.train()
+    due = line()
+    due.train([[1.0], [2.0], [2.0], [9.0]], [[1.0], [-1.0], [3.0], [9.0]], weights=[2, 1, 1, 0], steps=3)
+    assert weight(model) == pytest.approx(weight(due), rel=1e-14)
+
+
+def test_a_negative_weight_is_refused_with_its_row() -> None:
+    with pytest.raises(DataError, match=r"row 2.*-1 is not a weight"):
+        line().train([[1.0], [2.0]], [[1.0], [2.0]], weights=[1, -1], steps=1)
+
+
+def test_balanced_classes_count_the_same_together() -> None:
+    x, y = [[1.0], [2.0], [3.0], [4.0]], [[0], [0], [0], [1]]
+    balanced, by_hand = line(training={"class_weights": "balanced"}), line()
+    balanced.train(x, y, steps=2)
+    by_hand.train(x, y, weights=[4 / 6, 4 / 6, 4 / 6, 2.0], steps=2)
+    assert weight(balanced) == pytest.approx(weight(by_hand), rel=1e-14)
+
+
+def test_classes_that_are_whole_numbers_are_refused() -> None:
+    output = {"column": "c", "type": "category", "encoding": "index"}
+    layers = [Dense(units=1)]
+    model = Model(
+        input=[{"column": "a"}],
+        output=output,
+        layers=layers,
+        loss="half_squared_error",
+        optimizer="sgd",
+        training={"class_weights": "balanced"},
+    )
+    with pytest.raises(DocumentError, match='"c" is encoded as whole numbers: encode it as "one_hot"'):
+        model.train({"a": [1.0, 2.0, 3.0]}, {"c": ["p", "q", "r"]}, steps=1)
+
+
+def test_a_class_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    model = line(training={"class_weights": {"2": 1.0}})
+    with pytest.raises(DocumentError, match=r'class_weights.2: there is no class "2"; .*known: 0, 1'):
+        model.train([[1.0]], [[1]], steps=1)
+
+
+def test_weights_count_in_training_alone() -> None:
+    model = line()
+    model.train([[1.0], [2.0]], [[1.0], [1.0]], weights=[0, 1], steps=1)
+    assert model.evaluate([[1.0]], [[1.0]])["loss"] == pytest.approx(0.5 * (weight(model) - 1.0) ** 2)
