@@ -40,6 +40,8 @@ WHOLE_TOLERANCE = 0.1
 """How far the last epoch's losses of whole programs may lie apart: each has its own order of rows."""
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PACKAGES = ("layerkit", "numpy", "torch", "jax", "keras", "scikit-learn", "pyarrow")
+KERNEL = "OPENBLAS_CORETYPE"
+"""Whoever sets it keeps NumPy's products to the kernels of one processor, however much more this one can do."""
 
 
 class ComparisonError(Exception):
@@ -159,7 +161,23 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return {"python": platform.python_version(), "system": platform.platform(), "cores": cores(), "packages": versions}
+    python = {"python": platform.python_version(), "system": platform.platform(), "cores": cores()}
+    return python | {"packages": versions, "blas": blas()}
+
+
+def blas() -> list[str]:
+    """What multiplies NumPy's matrices, and the kernels that it took for this processor, where that can be told."""
+    import numpy as np  # has to be there before it is looked for
+
+    try:
+        from threadpoolctl import threadpool_info
+    except ModuleNotFoundError:
+        built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        return [f"{built['name']} {built['version']}"]
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    return [
+        f"{each['internal_api']} {each['version']} ({each.get('architecture', 'kernels unknown')})" for each in found
+    ]
 
 
 def cores() -> int:
@@ -208,6 +226,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no workload {', '.join(unknown)}; known: {', '.join(WORKLOADS)}")
     entrants, settings = chosen(options.contender), settings_of(options, options.dtype)
     print(f"{settings.threads} threads, {settings.rounds} rounds; {json.dumps(machine())}\n", flush=True)
+    if KERNEL in os.environ:
+        print(f"{KERNEL}={os.environ[KERNEL]} is set: without it NumPy's products may be faster\n", flush=True)
     results = []
     with tempfile.TemporaryDirectory() as parent:
         for name, workload in workloads.items():

@@ -1,7 +1,7 @@
 """The document: a model as JSON, and nothing that JSON can't say."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -141,7 +141,7 @@ def parse(
     """The document in a JSON text, with `changes` such as {"optimizer.learning_rate": 0.05} made first.
 
     `origin` is what a saved file says of the distribution behind each name. Raises DocumentError with every fault, each
-    at source:line:column.
+    at source:line:column, or at --set where a change put it.
     """
     fields = jsontext.parse(text, source)
     if not isinstance(fields, dict):
@@ -155,23 +155,26 @@ def parse(
     try:
         return Document.model_validate(fields, context=dict(origin or {}))
     except ValidationError as error:
-        raise located(DocumentError(faults_of(error)), text, source) from None
+        raise located(DocumentError(faults_of(error)), text, source, changes) from None
 
 
-def located(error: DocumentError, text: str, source: str) -> DocumentError:
-    """The error with source:line:column before each fault's path in the document."""
-    places = [jsontext.locate(text, path_of(fault.where), source) for fault in error.faults]
-    return DocumentError(
-        [
-            Fault(f"{place}: {fault.where}" if fault.where else place, fault.message)
-            for place, fault in zip(places, error.faults, strict=True)
-        ]
-    )
+def located(error: DocumentError, text: str, source: str, changes: Iterable[str] | None = None) -> DocumentError:
+    """The error with source:line:column before each fault's path in the document, or --set where a change put it."""
+    changed = [_steps_of(change) for change in changes or ()]
+
+    def placed(where: str) -> str:
+        path = path_of(where)
+        if any(tuple(map(str, path[: len(steps)])) == steps for steps in changed):
+            return f"--set {where}"
+        place = jsontext.locate(text, path, source)
+        return f"{place}: {where}" if where else place
+
+    return DocumentError([Fault(placed(fault.where), fault.message) for fault in error.faults])
 
 
 def _change(fields: dict[str, Any], path: str, value: Any) -> None:
     """Set the field at a path such as `optimizer.learning_rate` or `layers[0].units`; a name becomes an object."""
-    steps = path.replace("[", ".").replace("]", "").split(".")
+    steps = _steps_of(path)
     at: Any = fields
     for depth, step in enumerate(steps):
         key = int(step) if isinstance(at, list) and step.isdigit() else step
@@ -187,3 +190,8 @@ def _change(fields: dict[str, Any], path: str, value: Any) -> None:
             inner = at[key] if isinstance(key, int) else at.setdefault(key, {})
             at[key] = {"type": inner} if isinstance(inner, str) else inner
             at = at[key]
+
+
+def _steps_of(change: str) -> tuple[str, ...]:
+    """("layers", "0", "units") from `layers[0].units` or `layers.0.units`."""
+    return tuple(change.replace("[", ".").replace("]", "").split("."))

@@ -86,7 +86,7 @@ def read_document(path: Path, changes: Mapping[str, Any] | None, saved: Path) ->
         try:
             encoding.network_of(document)
         except DocumentError as error:
-            raise located(error, text, str(path)) from None
+            raise located(error, text, str(path), changes) from None
     return document
 
 

@@ -107,6 +107,19 @@ def test_the_command_prints_a_table_and_writes_its_figures(tmp_path: Path, capsy
     figures: dict[str, Any] = json.loads(path.read_text())
     assert set(figures["results"][0]["medians"]) == {"layerkit numpy", "numpy by hand"}
     assert figures["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert figures["machine"]["blas"]
+
+
+@pytest.mark.parametrize("kernel", ["Haswell", None])
+def test_a_setting_that_holds_numpy_back_is_said(
+    kernel: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("compare.compare", lambda name, workload, optimizer, *_: Comparison(name, optimizer))
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    if kernel:
+        monkeypatch.setenv("OPENBLAS_CORETYPE", kernel)
+    main(["--workload", "activity"])
+    assert ("OPENBLAS_CORETYPE=Haswell is set" in capsys.readouterr().out) == bool(kernel)
 
 
 def test_an_unknown_contender_is_refused_with_the_known_ones() -> None:

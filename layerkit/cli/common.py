@@ -38,6 +38,27 @@ def engine_option(function: Command) -> Command:
     )(function)
 
 
+def changes_option(function: Command) -> Command:
+    """--set PATH=VALUE, any number of times; `fields_of` reads them."""
+    return click.option(
+        "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: optimizer.learning_rate=0.05"
+    )(function)
+
+
+def fields_of(changes: Sequence[str]) -> dict[str, Any]:
+    """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text. Raises UsageError."""
+    fields: dict[str, Any] = {}
+    for change in changes:
+        path, equals, text = change.partition("=")
+        if not equals or not path:
+            raise click.UsageError(f"--set takes PATH=VALUE, such as optimizer.learning_rate=0.05, not {change!r}")
+        try:
+            fields[path] = json.loads(text)
+        except ValueError:
+            fields[path] = text
+    return fields
+
+
 def format_option(function: Command) -> Command:
     """--format text|json."""
     return click.option(

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from layerkit.cli.common import data_option, format_option, model_argument, notices_on_stderr, print_json
+from layerkit.cli.common import (
+    changes_option,
+    data_option,
+    fields_of,
+    format_option,
+    model_argument,
+    notices_on_stderr,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from layerkit.explain import Explanation
@@ -17,8 +25,9 @@ if TYPE_CHECKING:
 @model_argument
 @data_option
 @click.option("--row", type=click.IntRange(min=0), default=0, show_default=True, metavar="N", help="Which row, from 0.")
+@changes_option
 @format_option
-def command(model: Path, data: Path | None, row: int, form: str) -> None:
+def command(model: Path, data: Path | None, row: int, changes: tuple[str, ...], form: str) -> None:
     """Every number of one forward pass, one backward pass and one step of MODEL over one row. Nothing is changed.
 
     A document is explained from its own first parameters; a saved file from where it stands.
@@ -28,7 +37,7 @@ def command(model: Path, data: Path | None, row: int, form: str) -> None:
     from layerkit.opening import open_model
     from layerkit.storage import SUFFIX
 
-    opened = open_model(model, restart=model.suffix != SUFFIX)
+    opened = open_model(model, fields_of(changes), restart=model.suffix != SUFFIX)
     rows = File(data, opened.document) if data else own(opened.document, opened.folder)
     explanation = opened.explain(row_of(rows, row))
     if form == "json":

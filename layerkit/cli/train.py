@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from layerkit.cli.common import (
+    changes_option,
     data_option,
     engine_option,
+    fields_of,
     format_option,
     model_argument,
     notices_on_stderr,
@@ -44,9 +45,7 @@ What = TypeVar("What")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Take N epochs more.")
 @click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows a step.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="First parameters, split and order of the rows.")
-@click.option(
-    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: optimizer.learning_rate=0.05"
-)
+@changes_option
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Save here, not beside the document.")
 @click.option("--restart", is_flag=True, help="Begin again, from the first parameters.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
@@ -86,12 +85,12 @@ def command(
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
 
-    fields = _fields(changes) | ({} if seed is None else {"training.seed": seed})
+    fields = fields_of(changes) | ({} if seed is None else {"training.seed": seed})
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
     check_writable(path)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
-    if together and engine != "jax":
+    if together and not _on_jax(model, fields, engine):
         raise click.UsageError("processes train together on JAX alone: give --engine jax")
     processes = join(coordinator, num_processes, process_id) if together else Processes()
     quiet = quiet or not processes.first
@@ -139,18 +138,14 @@ def command(
     return 1 if processes.first and audience.left else 128 + SIGTERM
 
 
-def _fields(changes: tuple[str, ...]) -> dict[str, Any]:
-    """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text."""
-    fields: dict[str, Any] = {}
-    for change in changes:
-        path, equals, text = change.partition("=")
-        if not equals or not path:
-            raise click.UsageError(f"--set takes PATH=VALUE, such as optimizer.learning_rate=0.05, not {change!r}")
-        try:
-            fields[path] = json.loads(text)
-        except ValueError:
-            fields[path] = text
-    return fields
+def _on_jax(path: Path, fields: Mapping[str, Any], engine: str | None) -> bool:
+    """Whether this engine, or else the document's own, is JAX."""
+    from layerkit.engines.jax import JAX
+    from layerkit.opening import open_model
+
+    opened = open_model(path, fields, restart=True)
+    opened.engine = engine
+    return isinstance(opened.engine or opened.document.engine, JAX)
 
 
 class _Audience:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -43,20 +44,23 @@ def join(coordinator: str | None, count: int | None, number: int | None) -> Proc
     """
     import jax
 
-    try:
-        jax.distributed.initialize(
-            coordinator,
-            count,
-            number,
-            initialization_timeout=SECONDS_TO_MEET,
-            heartbeat_timeout_seconds=SECONDS_OF_SILENCE,
-            cluster_detection_method="deactivate" if None not in (coordinator, count, number) else None,
-        )
-    except ValueError as error:
-        message = f"these processes can't be joined: {error} Give --coordinator, --num-processes and --process-id"
-        raise DocumentError(message) from None
-    except RuntimeError as error:
-        raise TrainingError(f"the processes didn't meet at {coordinator}: {error}") from None
+    with warnings.catch_warnings(record=True) as hints:
+        try:
+            jax.distributed.initialize(
+                coordinator,
+                count,
+                number,
+                initialization_timeout=SECONDS_TO_MEET,
+                heartbeat_timeout_seconds=SECONDS_OF_SILENCE,
+                cluster_detection_method="deactivate" if None not in (coordinator, count, number) else None,
+            )
+        except ValueError as error:
+            # JAX warns of what an environment lacks, such as Kubernetes' own package
+            found = " ".join([*(str(hint.message) for hint in hints), str(error)])
+            message = f"these processes can't be joined: {found} Give --coordinator, --num-processes and --process-id"
+            raise DocumentError(" ".join(message.split())) from None
+        except RuntimeError as error:
+            raise TrainingError(f"the processes didn't meet at {coordinator}: {error}") from None
     if jax.process_count() == 1:
         return Processes()
     with _silent():

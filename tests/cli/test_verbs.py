@@ -128,6 +128,32 @@ def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, c
     assert at == due
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate"),
+        ("layers.0.units=0", "layers[0].units"),
+        ('layers[1]={"type":"dense"}', "layers[1].units"),
+        ("layers[1].kernel=[[1]]", "layers[1].kernel"),
+        ("colour=red", "colour"),
+    ],
+)
+def test_what_set_brings_wrong_is_said_of_set(change: str, where: str, models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "activity.json", "--set", change)
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: --set {where}: ")
+
+
+def test_what_the_document_has_wrong_is_said_of_its_line_whatever_set_changes(
+    models: Path, cli: Callable[..., Any]
+) -> None:
+    path = models / "activity.json"
+    path.write_text(path.read_text().replace('"learning_rate": 0.02', '"learning_rate": -1'))
+    ran = cli("train", path, "--set", "optimizer.momentum=0.5")
+    assert ran.code == 2
+    assert "activity.json:13:" in ran.err
+
+
 def test_set_reaches_into_a_short_form(models: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", models / "iris.json", "--set", "loss=cross_entropy", "--set", "optimizer=adam", "--dry-run")
     assert ran.code == 0
@@ -209,6 +235,16 @@ def test_explain_takes_any_row(iris: Path, cli: Callable[..., Any]) -> None:
     assert len(first["stages"][0]["output"]) == 16
     ran = cli("explain", iris, "--row", 150)
     assert (ran.code, "0 to 149" in ran.err) == (2, True)
+
+
+def test_explain_takes_a_changed_field(models: Path, cli: Callable[..., Any]) -> None:
+    once, twice = (
+        cli("explain", models / "activity.json", "--set", f"optimizer.learning_rate={rate}", "--format", "json").json
+        for rate in (0.02, 0.04)
+    )
+    for name, before in once["parameters"].items():
+        moved, further = (np.subtract(each["updated"][name], before) for each in (once, twice))
+        np.testing.assert_allclose(further, 2 * moved)
 
 
 def test_explain_goes_forward_where_there_is_no_loss(

@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +31,30 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
+def can_listen(port: int) -> bool:
+    with socket.socket() as listening:
+        try:
+            listening.bind(("localhost", port))
+        except OSError:
+            return False
+    return True
+
+
 def start(document: Path, count: int, *options: str) -> list[subprocess.Popen[str]]:
     """So many processes that train the document together."""
     together = ["--engine", "jax", "--coordinator", f"localhost:{free_port()}", "--num-processes", str(count)]
-    return [
-        subprocess.Popen(
-            [*LAYERKIT, "train", str(document), *together, "--process-id", str(number), "--format", "json", *options],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(count)
-    ]
+    return [started(document, *together, "--process-id", str(number), *options) for number in range(count)]
+
+
+def started(document: Path, *options: str, environment: Mapping[str, str] = {}) -> subprocess.Popen[str]:
+    """One process that trains the document."""
+    return subprocess.Popen(
+        [*LAYERKIT, "train", str(document), "--format", "json", *options],
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, str]]:
@@ -89,6 +103,33 @@ def test_two_processes_train_as_one_from_a_file_that_is_streamed(document: Path,
     document.write_text(json.dumps(fields))
     due = trained(document, 130)
     assert [code for code, _, _ in ended(start(document, 2, "--steps", "130"))] == [0, 0]
+    expect_same(document.with_suffix(".safetensors"), due)
+
+
+def slurm(job: int, count: int, number: int) -> dict[str, str]:
+    """The environment that SLURM gives a process of a step on this machine alone."""
+    names = {"JOB_ID": job, "STEP_NODELIST": "localhost", "NTASKS": count, "PROCID": number, "LOCALID": number}
+    return {f"SLURM_{name}": str(value) for name, value in names.items()}
+
+
+def open_mpi(job: int, count: int, number: int) -> dict[str, str]:
+    """The environment that Open MPI's mpirun gives a process on this machine alone."""
+    names = {"WORLD_SIZE": count, "WORLD_RANK": number, "WORLD_LOCAL_RANK": number}
+    uri = {"OMPI_MCA_orte_hnp_uri": f"{job * 2**12}.0;tcp://127.0.0.1:1"}
+    return uri | {f"OMPI_COMM_{name}": str(value) for name, value in names.items()}
+
+
+@pytest.mark.parametrize("launcher", [slurm, open_mpi])
+def test_processes_find_each_other_by_their_launchers_environment(
+    launcher: Callable[[int, int, int], dict[str, str]], document: Path
+) -> None:
+    document.write_text(json.dumps(json.loads(document.read_text()) | {"engine": "jax"}))
+    job = next(port for port in range(61440, 65536) if can_listen(port)) - 61440  # JAX makes its port from the job
+    due = trained(document, 8)
+    environments = [launcher(job, 2, number) for number in range(2)]
+    results = ended([started(document, "--distributed", "--steps", "8", environment=each) for each in environments])
+    assert [code for code, _, _ in results] == [0, 0], results
+    assert results[1][1] == ""
     expect_same(document.with_suffix(".safetensors"), due)
 
 
@@ -177,3 +218,12 @@ def test_processes_that_train_on_another_engine_are_refused(cli: Any, models: Pa
     ran = cli("train", models / "activity.json", "--coordinator", "localhost:1", "--num-processes", "2")
     assert ran.code == 2
     assert "--engine jax" in ran.err
+
+
+@pytest.mark.skipif(find_spec("kubernetes") is not None, reason="it is installed here")
+def test_what_kubernetes_needs_is_said(document: Path) -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+    ((code, _, err),) = ended([started(document, "--engine", "jax", "--distributed", environment=pod)])
+    assert code == 2
+    assert "pip install jax[k8s]" in err
+    assert "--coordinator" in err
