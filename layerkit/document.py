@@ -13,11 +13,12 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticSerializationError
 
 from layerkit import files, jsontext
 from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse
 from layerkit.entry import Entry
-from layerkit.errors import DocumentError, Fault
+from layerkit.errors import DocumentError, Fault, PartError
 from layerkit.inputs import ArrayInput, Data, Input, Output
 from layerkit.parts import Dtype, Engine, Loss, Metric, Optimizer, Schedule
 
@@ -120,8 +121,14 @@ class Document(Declared):
         return not isinstance(self.input, ArrayInput)
 
     def to_json(self) -> dict[str, Any]:
-        """The document as JSON's values, every field of every part spelled out."""
-        fields = self.model_dump(mode="json", exclude_none=True)
+        """The document as JSON's values, every field of every part spelled out.
+
+        Raises PartError for a part whose class no package registers.
+        """
+        try:
+            fields = self.model_dump(mode="json", exclude_none=True)
+        except PydanticSerializationError as error:
+            raise (error.__cause__ if isinstance(error.__cause__, PartError) else error) from None
         if self.training == Training():
             fields.pop("training")
         return fields

@@ -175,7 +175,8 @@ class Network:
         loss = xp.vecdot(self.losses(arrays, t), weights)
         dy, last = self.loss_gradient(arrays, t, weights)
         _, gradients = self.backward(params, arrays, dy, contexts, last, self.first_trained + 1)
-        return Passes(loss, gradients, [context.updates for context in contexts])
+        updates = [context.updates if stage.trainable else {} for stage, context in zip(self.stages, contexts)]
+        return Passes(loss, gradients, updates)
 
     def predict(self, params: Sequence[Params], x: Array) -> Array:
         """The output for each row."""

@@ -32,6 +32,12 @@ class Predictions:
     """What each output is called."""
 
     @property
+    def unsound(self) -> int:
+        """How many rows have an output that is not a finite number."""
+        fine = np.isfinite(self.outputs.reshape(len(self.outputs), -1)) if len(self.outputs) else self.outputs
+        return len(fine) - int(np.sum(np.all(fine, axis=-1)))
+
+    @property
     def columns(self) -> dict[str, Sequence[Any]]:
         """Categories and outputs as the columns of one table."""
         flat = self.outputs.reshape(len(self.outputs), -1) if len(self.outputs) else self.outputs

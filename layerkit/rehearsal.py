@@ -1,4 +1,4 @@
-"""The rehearsal: two rows of zeros through stages and loss, forward and back, so that a broken part is named."""
+"""The rehearsal: a few rows through stages and loss, forward and back, so that a broken part is named."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from layerkit.parts import Params
 ROWS = 2
 
 
-def rehearse(network: Network, params: Sequence[Params], xp: Any) -> None:
+def rehearse(network: Network, params: Sequence[Params], xp: Any, x: Array | None = None) -> None:
     """Raise PartError, naming the stage or the loss, where a part fails or gives a wrong shape or dtype, or NaN.
 
-    So it does where a layer writes into what it is given, or draws random numbers outside of training.
+    So it does where a layer writes into what it is given, or draws random numbers outside of training. The rows are x,
+    or two of zeros.
     """
     contexts = network.contexts(xp, 0, 0)
     dtype = getattr(xp, network.dtype)
-    arrays = [_read_only(xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)))]
+    x = xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)) if x is None else x
+    arrays, rows = [_read_only(x)], x.shape[0]
     for stage, of_stage, context in zip(network.stages, params, contexts, strict=True):
-        x, layer, shape = arrays[-1], stage.layer, (ROWS, *stage.output_shape)
+        x, layer, shape = arrays[-1], stage.layer, (rows, *stage.output_shape)
         fine, own = xp.all(xp.isfinite(x)), {name: _read_only(array) for name, array in of_stage.items()}
         for each in (Context(False), context):
             y = _called(stage.name, layer, layer.forward, shape, dtype, own, x, each)
@@ -40,7 +42,7 @@ def rehearse(network: Network, params: Sequence[Params], xp: Any) -> None:
         z, y = arrays[-2:]
         t = _read_only(xp.zeros(y.shape, dtype=dtype))
         of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
-        _called("loss", loss, of_rows, (ROWS,), dtype, z if network.linked else y, t)
+        _called("loss", loss, of_rows, (rows,), dtype, z if network.linked else y, t)
         _called("loss", loss, gradient, y.shape, dtype, y, t)
 
 

@@ -15,6 +15,7 @@ from layerkit.cli.common import (
     model_argument,
     notice_untrained,
     notices_on_stderr,
+    plural,
     print_json,
     table,
 )
@@ -47,27 +48,32 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
     if output is not None:
         check_apart(output, [model, *opened.files, *([data] if data else [])])
     rows = None if data is None else File(data, opened.document, targets=False)
-    found = (predictions(opened.document, outputs) for outputs in opened.each_output(rows))
+    counted = _Counted(predictions(opened.document, outputs) for outputs in opened.each_output(rows))
     if output is not None:
-        counted = _Counted(found)
         replace(output, contents(counted, output))
         click.echo(f"wrote {counted.rows:,} rows to {output}", err=True)
     elif form == "json":
-        print_json(end_to_end(found).to_json())
+        print_json(end_to_end(counted).to_json())
     else:
-        first = next(found)
-        _print(first.columns, len(first.outputs) + sum(len(each.outputs) for each in found))
+        blocks = iter(counted)
+        first = next(blocks).columns
+        for _ in blocks:
+            pass
+        _print(first, counted.rows)
+    if counted.unsound:
+        click.echo(f"note: {plural(counted.unsound, 'row')} with outputs that are not finite numbers", err=True)
 
 
 class _Counted:
-    """The same predictions, and how many rows have gone by."""
+    """The same predictions, and how many rows have gone by, sound or not."""
 
     def __init__(self, blocks: Iterable[Predictions]) -> None:
-        self.rows, self._blocks = 0, blocks
+        self.rows, self.unsound, self._blocks = 0, 0, blocks
 
     def __iter__(self) -> Iterator[Predictions]:
         for block in self._blocks:
             self.rows += len(block.outputs)
+            self.unsound += block.unsound
             yield block
 
 

@@ -100,8 +100,9 @@ def _targets(document: Document, table: Table, output_shape: Shape) -> Array:
         return _encoded(table, document.output, document.dtype, whole=False)
     where = f"{table.source}, y"
     y = array_of(column(table, "y"), where)
-    classes = output_shape[-1]
-    if document.loss is not None and document.loss.labels and y.dtype.kind in "iu" and y.shape[1:] == output_shape[:-1]:
+    by_class = document.loss is not None and document.loss.labels and output_shape != ()
+    if by_class and y.dtype.kind in "iu" and y.shape[1:] == output_shape[:-1]:
+        classes = output_shape[-1]
         if y.size and not 0 <= y.min() <= y.max() < classes:
             raise DataError(
                 f"holds the class {int(y.max() if y.min() >= 0 else y.min())}; known: 0 to {classes - 1}", where

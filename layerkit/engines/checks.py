@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from layerkit.errors import PartError, TrainingError
+import numpy as np
+
+from layerkit.errors import LayerkitError, PartError, TrainingError
 from layerkit.network import Network, Stage
 from layerkit.ops import Array
 from layerkit.parts import Optimizer, Params
@@ -25,13 +27,17 @@ def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) ->
 
 
 def check_update(stage: Stage, name: str, value: Array) -> None:
-    """Raise PartError unless the stage declares the parameter that its layer updates, and in this shape."""
+    """Raise PartError unless the stage declares the parameter that its layer updates, untrained, and in this shape."""
     layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
     if parameter is None:
         raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
-    if value.shape != parameter.shape:
-        message = f'{layer} updates "{name}" to the shape {list(value.shape)} where {list(parameter.shape)} is due'
+    if parameter.trainable:
+        message = f'{layer} updates "{name}", which the optimizer does: declare it with trainable=False'
         raise PartError(message, stage.name)
+    if getattr(value, "shape", None) != parameter.shape:
+        found = f"the shape {list(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+        due = f"where an array of the shape {list(parameter.shape)} is due"
+        raise PartError(f'{layer} updates "{name}" to {found} {due}', stage.name)
 
 
 def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
@@ -40,6 +46,23 @@ def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
         found, due = (", ".join(sorted(names)) or "none" for names in (slots, optimizer.slots))
         raise PartError(f"{type(optimizer).__name__}.update gives the slots {found} where {due} are due", "optimizer")
     return slots
+
+
+def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
+    """Raise PartError where a step of two numbers fails, or gives another shape or dtype than it was given."""
+    if optimizer is None:
+        return
+    name, ones = f"{type(optimizer).__name__}.update", np.ones(2, dtype)
+    try:
+        parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)
+    except LayerkitError:
+        raise
+    except Exception as error:
+        raise PartError(f"{name} fails: {type(error).__name__}: {error}", "optimizer") from error
+    for what, found in {"the parameter": parameter, **checked_slots(optimizer, slots)}.items():
+        if getattr(found, "shape", None) != ones.shape or found.dtype != ones.dtype:
+            shown = f"{found.dtype} {list(found.shape)}" if hasattr(found, "shape") else type(found).__name__
+            raise PartError(f"{name} makes {shown} of {what} where {dtype} [2] is due", "optimizer")
 
 
 def stopped(where: str, step: int) -> TrainingError:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from layerkit.data.batches import Rows
-from layerkit.engines.checks import not_finite, stopped
+from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
 from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
 from layerkit.engines.session import Recipe, Session, State, unchanged
@@ -31,6 +31,7 @@ class CompiledSession(Session):
         self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision))
         with np.errstate(all="ignore"):
             rehearse(network, network.by_stage(state.parameters), np)
+            check_optimizer(recipe.optimizer, network.dtype)
         self._step = state.step
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         shapes = {name: network.parameters[name].shape for name in network.trained}

@@ -9,10 +9,10 @@ import numpy as np
 from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
-from layerkit.engines.checks import check_update, checked_gradient, finite_outputs, not_finite, stopped
+from layerkit.engines.checks import check_optimizer, check_update, checked_gradient, finite_outputs, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
-from layerkit.errors import TrainingError
+from layerkit.errors import LayerkitError, TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Engine, Shape
@@ -44,6 +44,7 @@ class NumPySession(Session):
         self._turns = [network.by_stage({**fixed, **_views(each, self._shapes)}) for each in self._vectors]
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
+            check_optimizer(recipe.optimizer, network.dtype)
         due = _views(self._gradient, self._shapes)
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
@@ -57,17 +58,17 @@ class NumPySession(Session):
                 for batch in batches:
                     losses.append(self._take_step(batch))
             except BaseException as error:
-                vars(error)["losses"] = tuple(losses)
-                raise
+                named = self._named(error, batch.x)
+                vars(named)["losses"] = tuple(losses)
+                raise named from named.__cause__
         return losses
 
     def predict(self, x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return self._network.predict(self._params, x)
+        return self._forward(x)[-1]
 
     def losses(self, rows: Rows) -> tuple[Array, Array]:
+        arrays = self._forward(rows.x)
         with np.errstate(all="ignore"):
-            arrays = self._network.forward(self._params, rows.x, [Context(False)] * len(self._network.stages))
             return arrays[-1], self._network.losses(arrays, rows.t)
 
     @property
@@ -85,6 +86,24 @@ class NumPySession(Session):
     def _params(self) -> Sequence[Mapping[str, Array]]:
         """The parameters of each stage: those that the last update wrote, and those that aren't trained."""
         return self._turns[self._update.turn]
+
+    def _forward(self, x: Array) -> list[Array]:
+        """The rows, and the output of every stage outside training."""
+        try:
+            with np.errstate(all="ignore"):
+                return self._network.forward(self._params, x, [Context(False)] * len(self._network.stages))
+        except Exception as error:
+            named = self._named(error, x)
+            raise named from named.__cause__
+
+    def _named(self, error: BaseException, x: Array) -> BaseException:
+        """What to raise in the place of an error: one that names the part which fails on these rows, if one does."""
+        if isinstance(error, Exception) and not isinstance(error, LayerkitError | MemoryError):
+            try:
+                rehearse(self._network, self._params, np, x)
+            except LayerkitError as found:
+                return found
+        return error
 
     def _take_step(self, batch: Rows) -> float:
         recipe, step = self._recipe, self._step + 1

@@ -50,6 +50,7 @@ class Tape:
         self._held: list[tuple[Array, Number]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
+        self._constants: dict[int, tuple[Array, bytes]] = {}
         self._targets: dict[int, Array] = {}
         self._play: list[Callable[[], object]] = []
 
@@ -77,14 +78,24 @@ class Tape:
         watched = [
             value.array for value in _flat((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
         ]
+        own = [value for value in _flat((args, *kwargs.values())) if isinstance(value, np.ndarray)]
         args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
         if not watched:
             return function(*args, **kwargs)
+        for array in own:
+            self._constants.setdefault(id(array), (array, array.tobytes()))
+        self._check_constants(own)
         key = (function, _identity(args), _identity(tuple(kwargs.items())))
         if key not in self._known:
             # with what went in, so that no other array gets its place in memory, and with that its identity
             self._known[key] = self._called(function, args, kwargs, watched), (args, kwargs)
         return self._known[key][0]
+
+    def _check_constants(self, arrays: Iterable[Array]) -> None:
+        """Raise UnrecordableError if an array that a part made, and used, was changed in place since then."""
+        for array in arrays:
+            if array.tobytes() != self._constants[id(array)][1]:
+                raise UnrecordableError("a part changes an array in place")
 
     def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
         result = function(*args, **kwargs)
@@ -117,9 +128,13 @@ class Tape:
         self._calls.append(Call(np.astype, (source, target.dtype), {}, target))
 
     def finish(self, kept: Sequence[Array]) -> None:
-        """Make the calls ready to be played. All arrays but those kept share memory with what is no longer needed."""
+        """Make the calls ready to be played. All arrays but those kept share memory with what is no longer needed.
+
+        Raises UnrecordableError, too.
+        """
+        self._check_constants(array for array, _ in self._constants.values())
         calls = _needed(self._calls, {id(_root(array)) for array in kept})
-        self._calls, self._known = list(_sharing_memory(calls, kept)), {}
+        self._calls, self._known, self._constants = list(_sharing_memory(calls, kept)), {}, {}
         self._play = [filling(*call) for call in self._calls]
 
     def play(self) -> None:

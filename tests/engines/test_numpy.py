@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from layerkit import Adam, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit.entry import Entry
 
 X, T = np.ones((4, 2), dtype=np.float32), np.ones((4, 1), dtype=np.float32)
 
@@ -55,7 +56,12 @@ def test_predicting_updates_nothing() -> None:
         (
             lambda mean: ("mean", mean[:1]),
             PartError,
-            r'layers.0: Mean updates "mean" to the shape \[1\] where \[2\] is due',
+            r'layers.0: Mean updates "mean" to the shape \[1\] where an array of the shape \[2\] is due',
+        ),
+        (
+            lambda mean: ("mean", 1.0),
+            PartError,
+            r'Mean updates "mean" to a float where an array of the shape \[2\] is due',
         ),
         (lambda mean: ("mean", mean + np.inf), TrainingError, "layers.0.mean is no longer finite at step 1"),
     ],
@@ -68,6 +74,74 @@ def test_an_update_that_can_not_be_is_refused_and_the_step_undone(moved: Any, er
     assert stopped.step == 0
     for name, array in before.items():
         np.testing.assert_array_equal(stopped.parameters[name], array)
+
+
+class Counts(Mean):
+    """Adds a step to its mean at each; JAX can compile it."""
+
+    moved: Any = None
+    trained: bool = False
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"mean": Parameter(input_shape, Zeros(), trainable=self.trained)}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        if context.training:
+            context.update("mean", params["mean"] + 1.0)
+        return x - params["mean"]
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return {"mean": -x.__array_namespace__().sum(dy, axis=0)} if self.trained else {}
+
+
+def counting(engine: str, **entry: Any) -> Model:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    layers = [Entry(**entry), Dense(units=1)]
+    return Model(input=[2], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+@pytest.mark.parametrize(("trainable", "due"), [(True, 3.0), (False, 0.0)])
+def test_a_stage_that_is_not_trainable_keeps_what_its_layer_would_update(
+    trainable: bool, due: float, engine: str
+) -> None:
+    model = counting(engine, layer=Counts(), trainable=trainable)
+    model.train(X, T, steps=3)
+    np.testing.assert_array_equal(model.parameters["layers.0.mean"], [due, due])
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_an_update_of_what_the_optimizer_trains_is_refused(engine: str) -> None:
+    with pytest.raises(
+        PartError, match=r'layers.0: Counts updates "mean", which the optimizer does: .*trainable=False'
+    ):
+        counting(engine, layer=Counts(trained=True)).train(X, T, steps=1)
+
+
+class Looked(Layer):
+    """Looks its input up in a table of three, and does not ask whether it is there."""
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"table": Parameter((3,), Zeros())}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        xp = x.__array_namespace__()
+        return xp.take(params["table"], xp.reshape(xp.astype(x, xp.int64), (-1,))).reshape(x.shape)
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return 0.0 * dy
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return {"table": 0.0 * params["table"]}
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "evaluate"])
+def test_a_part_that_fails_on_some_rows_is_named(verb: str) -> None:
+    looked = Model(input=[1], layers=[Looked()], loss="half_squared_error", optimizer="sgd", training={"steps": 4})
+    x = np.array([[0.0], [1.0], [7.0]])
+    with pytest.raises(PartError, match=r"layers.0: Looked.forward fails: IndexError: index 7 is out of bounds"):
+        looked.predict(x) if verb == "predict" else getattr(looked, verb)(x, x)
 
 
 class Short(Layer):
@@ -117,6 +191,39 @@ def test_an_optimizer_that_gives_back_no_slots_is_refused(units: int, engine: st
     model = Model(input=[2], layers=layers, loss="half_squared_error", optimizer=Forgets(), engine=engine)
     with pytest.raises(PartError, match=r"optimizer: Forgets.update gives the slots none where m, v are due"):
         model.train(X, np.zeros((len(X), units)), steps=1)
+
+
+class Doubles(Adam):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, np.float64(1.0) * gradient, slots, step)
+
+
+class OneForAll(Adam):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        new, slots = super().update(parameter, gradient, slots, step)
+        return new[:1], slots
+
+
+class Breaks(Adam):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return slots["momentum"], slots
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+@pytest.mark.parametrize(
+    ("optimizer", "due"),
+    [
+        (Doubles(), r"Doubles.update makes float64 \[2\] of the parameter where float32 \[2\] is due"),
+        (OneForAll(), r"OneForAll.update makes float32 \[1\] of the parameter where float32 \[2\] is due"),
+        (Breaks(), r"Breaks.update fails: KeyError: 'momentum'"),
+    ],
+)
+def test_an_optimizer_that_breaks_its_contract_is_named(optimizer: Adam, due: str, engine: str) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    model = Model(input=[2], layers=[Dense(units=1)], loss="half_squared_error", optimizer=optimizer, engine=engine)
+    with pytest.raises(PartError, match=rf"optimizer: {due}"):
+        model.train(X, T, steps=1)
 
 
 def test_a_run_that_diverges_keeps_the_last_finite_parameters() -> None:

@@ -55,6 +55,8 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "transposes": lambda x: ((x.T * 2.0 + 1.0) * x.T).T - x,
     "a condition that is a number": lambda x: np_of(x).where(np_of(x).floor(x), x, 2.0 * x),
     "zeros of both signs": lambda x: np_of(x).copysign(x, -0.0) + 3.0 * np_of(x).copysign(x, 0.0),
+    "powers of whole numbers": lambda x: np_of(x).astype(x * 9.0, np.int64) ** 2 + np_of(x).argmax(x) ** 0.5,
+    "one by whole numbers": lambda x: (1 + np_of(x).argmax(x, axis=0)) ** -1.0,
     "the same call twice": lambda x: np_of(x).exp(x) + np_of(x).exp(x) * np_of(x).exp(-x),
 }
 
@@ -140,6 +142,47 @@ def test_a_part_that_can_not_be_recorded_is_called_each_time() -> None:
     model = Model(input=[2], layers=[Dense(units=2), Looks()], loss="half_squared_error", optimizer="sgd")
     trained = model.train(RNG.normal(size=(6, 2)), RNG.normal(size=(6, 2)), steps=5)
     assert trained.loss < trained.loss_before
+
+
+def halving(x: Any) -> Any:
+    """x · (1 + ½ + ¼), its weights one array that is changed in place."""
+    weights, total = np.ones(x.shape[1:]), 0.0 * x
+    for _ in range(3):
+        total = total + x * weights
+        weights *= 0.5
+    return total
+
+
+def changed_once_used(x: Any) -> Any:
+    weights = np.ones(x.shape[1:])
+    y = x * weights
+    weights += 1.0
+    return y
+
+
+@pytest.mark.parametrize("function", [halving, changed_once_used])
+def test_an_array_of_a_parts_own_that_is_changed_in_place_can_not_be_recorded(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(UnrecordableError, match="in place"):
+        played(function, X)
+
+
+class Halving(Activation):
+    """Changes an array of its own in place, which nobody else sees."""
+
+    def __call__(self, x: Any) -> Any:
+        return halving(x)
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 1.75 + 0.0 * y
+
+
+def test_such_a_part_trains_call_by_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [Dense(units=8), Halving(), Dense(units=2)]
+    model = Model(input=[6], layers=layers, loss="half_squared_error", optimizer="sgd", dtype="float64")
+    rows = [Rows(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 2))) for _ in range(3)]
+    found, session = model.session().train(rows), model.session()
+    monkeypatch.setattr(engine, "RecordedStep", None)
+    assert found == session.train(rows)
 
 
 class OfPositives(Activation):
