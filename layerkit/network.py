@@ -12,6 +12,7 @@ from layerkit.context import Context, Step
 from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
 from layerkit.files import check_fits
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape
 from layerkit.random import Random
 
@@ -99,7 +100,11 @@ class Network:
         dtype = getattr(xp, self.dtype)
         arrays = {}
         for name, parameter in self.parameters.items():
-            array = parameter.initializer(parameter.shape, Random(xp, dtype, seed, 0, name), xp, dtype)
+            with naming(parameter.initializer, "__call__", name):
+                array = parameter.initializer(parameter.shape, Random(xp, dtype, seed, 0, name), xp, dtype)
+            if not hasattr(array, "__array_namespace__"):
+                message = f"{type(parameter.initializer).__name__} gives {type(array).__name__} where an array is due"
+                raise PartError(message, name)
             if array.shape != parameter.shape or array.dtype != dtype:
                 raise PartError(
                     f"{type(parameter.initializer).__name__} gives {array.dtype} {list(array.shape)} "

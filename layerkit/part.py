@@ -1,14 +1,15 @@
 """Part: what every kind of part shares. A document names it, and one class is imported."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from layerkit import registry
 from layerkit.declared import Declared, refuse
-from layerkit.errors import PartError
+from layerkit.errors import CellError, LayerkitError, PartError
 
 KINDS: dict[str, type["Part"]] = {}
 """The abstract class of each kind; each enters itself."""
@@ -99,6 +100,17 @@ def part_to_json(part: Part) -> Any:
     if part.literal_field == (where.name, *fields):
         return fields[part.literal_field[1]]
     return {"type": registry.reference_to(where), **fields} if fields else registry.reference_to(where)
+
+
+@contextmanager
+def naming(part: Part, method: str, where: str) -> Iterator[None]:
+    """Raise what goes wrong inside as a PartError that names the part, unless layerkit or the machine has said it."""
+    try:
+        yield
+    except (LayerkitError, CellError, PydanticCustomError, MemoryError):
+        raise
+    except Exception as error:
+        raise PartError(f"{type(part).__name__}.{method} fails: {type(error).__name__}: {error}", where) from error
 
 
 def unnamed(part: Part) -> str:

@@ -15,6 +15,7 @@ from layerkit.engines.session import Recipe, unchanged
 from layerkit.errors import DocumentError, Notice, PartError, did_you_mean
 from layerkit.history import Patience
 from layerkit.network import Network
+from layerkit.part import naming
 from layerkit.parts import Metric, Pace
 
 
@@ -33,7 +34,8 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
         raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
 
     def factor(step: int) -> float:
-        found = schedule(Pace(step - 1, goal, per_epoch))
+        with naming(schedule, "__call__", "training.schedule"):
+            found = schedule(Pace(step - 1, goal, per_epoch))
         try:
             number = float(found) if isinstance(found, Real) else nan
         except OverflowError:  # a whole number without end

@@ -23,11 +23,11 @@ SUFFIXES = (".csv", ".json", ".jsonl", ".npz")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of some rows: its outputs, in their own units, and the category of each row."""
+    """What a model says of some rows: its outputs, in their own units, and what some of them mean."""
 
     outputs: Array
-    classes: Mapping[str, Sequence[str]]
-    """The category of each row, for each output column that has categories."""
+    labels: Mapping[str, Sequence[Any]]
+    """The value of each row, such as its category, for each output column that isn't one number."""
     names: Sequence[str]
     """What each output is called."""
 
@@ -39,17 +39,17 @@ class Predictions:
 
     @property
     def columns(self) -> dict[str, Sequence[Any]]:
-        """Categories and outputs as the columns of one table."""
+        """Labels and outputs as the columns of one table."""
         flat = self.outputs.reshape(len(self.outputs), -1) if len(self.outputs) else self.outputs
-        return {**self.classes, **dict(zip(self.names, flat.T.tolist()))}
+        return {**self.labels, **dict(zip(self.names, flat.T.tolist()))}
 
     def to_json(self) -> dict[str, Any]:
         """`{"outputs": names, "predictions": …}`, with `"labels"` where an output is a category."""
-        labels: list[Any] = [dict(zip(self.classes, row)) for row in zip(*self.classes.values())]
-        if len(self.classes) == 1:
-            labels = list(*self.classes.values())
+        labels: list[Any] = [dict(zip(self.labels, row)) for row in zip(*self.labels.values())]
+        if len(self.labels) == 1:
+            labels = list(*self.labels.values())
         outputs = {"outputs": list(self.names), "predictions": self.outputs.tolist()}
-        return outputs | ({"labels": labels} if self.classes else {})
+        return outputs | ({"labels": labels} if self.labels else {})
 
 
 def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
@@ -69,7 +69,7 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
                 yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         case ".npz":
             content, whole = io.BytesIO(), end_to_end(blocks)
-            arrays: dict[str, Any] = {f"labels.{name}": np.array(texts, str) for name, texts in whole.classes.items()}
+            arrays: dict[str, Any] = {f"labels.{name}": np.array(values) for name, values in whole.labels.items()}
             np.savez(content, outputs=np.array(whole.names, str), predictions=whole.outputs, **arrays)
             yield content.getvalue()
         case _:
@@ -79,17 +79,26 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
 def end_to_end(blocks: Iterable[Predictions]) -> Predictions:
     """The predictions of all rows as one."""
     parts = list(blocks)
-    classes = {name: list(chain.from_iterable(part.classes[name] for part in parts)) for name in parts[0].classes}
-    return Predictions(np.concatenate([part.outputs for part in parts]), classes, parts[0].names)
+    labels = {name: list(chain.from_iterable(part.labels[name] for part in parts)) for name in parts[0].labels}
+    return Predictions(np.concatenate([part.outputs for part in parts]), labels, parts[0].names)
 
 
 def predictions(document: Document, outputs: Array) -> Predictions:
     """From what the last stage gave, by the document's output columns if it has any."""
     values = decoded(document, outputs)
-    classes = {each.column: values[each.column] for each in document.output or () if each.classes}
+    labels = {
+        each.column: _plain(values[each.column]) for each in document.output or () if each.classes or each.width != 1
+    }
     count = outputs[0].size if len(outputs) else 0
     names = [name for each in document.output or () for name in each.names] or [f"output {i}" for i in range(count)]
-    return Predictions(in_units(document, outputs), classes, names)
+    return Predictions(in_units(document, outputs), labels, names)
+
+
+def _plain(values: Sequence[Any]) -> list[Any]:
+    """The values as JSON and NumPy have them: numbers and texts; anything else as the text that it prints."""
+    array = np.asarray(values)
+    plain: list[Any] = (array if array.dtype.kind in "biufU" else np.array([*map(str, values)], str)).tolist()
+    return plain
 
 
 def check_suffix(path: Path) -> None:

@@ -25,6 +25,11 @@ GROUPS = {
     "reader": "layerkit.readers",
     "engine": "layerkit.engines",
 }
+TAKEN = {
+    "layer": ("activation", "name", "trainable", "type"),
+    "activation": ("activation", "name", "trainable", "type"),
+}
+"""Words that the document's grammar has for itself, so that no field of such a part can have that name."""
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 NAME_RULE = "a name is lower-case letters, digits and underscores, and starts with a letter"
 DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -138,6 +143,9 @@ def load(part: Installed, base: type) -> type:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         raise PartError(f"{described} lacks {', '.join(missing)}, which every {part.kind} defines")
+    for field in TAKEN.get(part.kind, ("type",)):
+        if field in getattr(loaded, "model_fields", ()):
+            raise PartError(f'{described} has a field "{field}", a word of the document\'s own grammar: rename it')
     return loaded
 
 

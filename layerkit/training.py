@@ -14,6 +14,7 @@ from layerkit.document import Checkpoint
 from layerkit.engines.session import Session
 from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.parts import Metric
 
 QUICK = 0.03
@@ -155,7 +156,11 @@ def figures(
         y, losses = session.losses(block)
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():
-            added = metric.sums(for_people(y), for_people(block.t))
-            sums[name] = sums[name] + added if name in sums else added
-    values = {name: float(metric.value(sums[name])) for name, metric in metrics.items()}
-    return {"loss": total / source.count, **values}
+            with naming(metric, "sums", "training.metrics"):
+                added = metric.sums(for_people(y), for_people(block.t))
+                sums[name] = sums[name] + added if name in sums else added
+    values = {"loss": total / source.count}
+    for name, metric in metrics.items():
+        with naming(metric, "value", "training.metrics"):
+            values[name] = float(metric.value(sums[name]))
+    return values

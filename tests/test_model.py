@@ -327,3 +327,21 @@ def test_iris_is_learned_over_ten_seeds(models: Path) -> None:
         model = open_model(models / "iris.json", {"training.seed": seed}, restart=True)
         scores.append(model.train().validation["accuracy"])
     assert float(np.mean(scores)) >= 0.95
+
+
+class Nameless(layerkit.Activation):
+    """Registered by no package."""
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+    def derivative(self, x: Any, y: Any) -> Any:
+        return 0.0 * x + 1.0
+
+
+def test_a_part_that_no_package_registers_can_be_used_and_not_written(tmp_path: Path) -> None:
+    model = Model(input=[2], layers=[Nameless(), Dense(units=1)])
+    assert model.predict(np.zeros((1, 2))).shape == (1, 1)
+    for write in (model.document.to_json, lambda: model.save(tmp_path / "model.safetensors")):
+        with pytest.raises(layerkit.PartError, match="Nameless has no name that a document could use: register it"):
+            write()

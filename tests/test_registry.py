@@ -85,6 +85,10 @@ def test_listing_imports_no_plugin(install: Callable[..., None]) -> None:
         ("Half = 3", "not a class of layerkit.Activation"),
         ("from layerkit import Dense as Half", "not a class of layerkit.Activation"),
         (
+            "from layerkit import Sigmoid\nclass Half(Sigmoid):\n    trainable: bool = True",
+            'has a field "trainable", a word of the document\'s own grammar',
+        ),
+        (
             "import layerkit\nclass Half(layerkit.Activation):\n    def derivative(self, x, y): return x",
             "lacks __call__",
         ),

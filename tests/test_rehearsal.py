@@ -11,16 +11,21 @@ import numpy as np
 import pytest
 
 from layerkit import (
+    CSV,
     Activation,
     Context,
     CrossEntropy,
     Dense,
     HalfSquaredError,
+    Initializer,
     Layer,
     Loss,
+    MeanAbsoluteError,
     Model,
+    Number,
     Parameter,
     PartError,
+    Schedule,
     Zeros,
 )
 
@@ -53,6 +58,75 @@ def test_a_part_that_breaks_its_contract_is_named(part: Activation, due: str) ->
     model = Model(input=[3], layers=[part], loss="half_squared_error", optimizer="sgd")
     with pytest.raises(PartError, match=rf"layers\.0: {due}"):
         model.predict(np.ones((2, 3)))
+
+
+def fails(*given: Any) -> Any:
+    raise KeyError("why")
+
+
+class Unfit(Number):
+    fit = fails
+
+
+class Unread(Number):
+    encode = fails
+
+
+class Short(Number):
+    def encode(self, values: Any) -> Any:
+        return np.ones((len(values), 2))
+
+
+class Drawn(Initializer):
+    __call__ = fails
+
+
+class Ready(Initializer):
+    def __call__(self, *given: Any) -> Any:
+        return 1.0
+
+
+class Summed(MeanAbsoluteError):
+    sums = fails
+
+
+class Valued(MeanAbsoluteError):
+    value = fails
+
+
+class Paced(Schedule):
+    __call__ = fails
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"input": [Unfit(column="a")]}, r'column "a": Unfit.fit fails: KeyError'),
+        ({"input": [Unread(column="a")]}, r'column "a": Unread.encode fails: KeyError'),
+        ({"input": [Short(column="a")]}, r'column "a": Short.encode gives \[4, 2\] where \[4, 1\] is due'),
+        ({"layers": [Dense(units=1, kernel=Drawn())]}, r"layers.0.kernel: Drawn.__call__ fails: KeyError"),
+        ({"layers": [Dense(units=1, kernel=Ready())]}, r"layers.0.kernel: Ready gives float where an array is due"),
+        ({"training": {"metrics": [Summed()], "validation": 0.5}}, r"training.metrics: Summed.sums fails: KeyError"),
+        ({"training": {"metrics": [Valued()], "validation": 0.5}}, r"training.metrics: Valued.value fails: KeyError"),
+        ({"training": {"schedule": Paced()}}, r"training.schedule: Paced.__call__ fails: KeyError"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_a_part_of_any_kind_that_fails_is_named(fields: Any, due: str, engine: str) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    given = {"input": [{"column": "a"}], "output": [{"column": "b"}], "layers": [Dense(units=1)], "optimizer": "sgd"}
+    rows = [{"a": i, "b": i % 2} for i in range(4)]
+    with pytest.raises(PartError, match=due):
+        Model(**given | {"loss": "half_squared_error", "engine": engine} | fields).train(rows, steps=1)
+
+
+def test_a_reader_that_fails_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n1,2\n")
+    monkeypatch.setattr(CSV, "blocks", fails)
+    model = Model(input=[{"column": "a", "scale": "none"}], layers=[Dense(units=1)])
+    with pytest.raises(PartError, match=r"rows.csv: CSV.blocks fails: KeyError: 'why'"):
+        model.predict(tmp_path / "rows.csv")
 
 
 def test_a_part_that_keeps_it_runs() -> None:

@@ -10,9 +10,10 @@ from pydantic_core import PydanticCustomError
 
 from layerkit.data.tables import WEIGHTS, cell_fault, column
 from layerkit.document import Document
-from layerkit.errors import CellError, DataError, DocumentError, Fault
+from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
 from layerkit.network import Network, build
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.parts import Column, Shape, Table
 
 
@@ -143,17 +144,19 @@ def decoded(document: Document, y: Array) -> dict[str, Sequence[Any]]:
     """The output columns' values, from what the network gave."""
     values, first = {}, 0
     for each in document.output or ():
-        values[each.column] = each.decode(y[:, first : first + each.width])
+        with naming(each, "decode", _place(each)):
+            values[each.column] = each.decode(y[:, first : first + each.width])
         first += each.width
     return values
 
 
 def in_units(document: Document, y: Array) -> Array:
-    """y with every number column in its own units; categories stay as the network has them."""
+    """y with every number column in its own units; other columns stay as the network has them."""
     blocks, first = [], 0
     for each in document.output or ():
         block = y[:, first : first + each.width]
-        values = each.decode(block)
+        with naming(each, "decode", _place(each)):
+            values = each.decode(block) if each.width == 1 else None
         blocks.append(values[:, None] if isinstance(values, np.ndarray) and values.dtype.kind == "f" else block)
         first += each.width
     return np.concatenate(blocks, axis=1) if blocks else y
@@ -187,13 +190,14 @@ def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -
     faults: list[Fault] = []
     for each in columns:
         try:
-            fitted_columns.append(each.fit(column(table, each.column), units))
+            with naming(each, "fit", _place(each)):
+                fitted_columns.append(each.fit(column(table, each.column), units))
         except CellError as error:
             faults.extend(cell_fault(table, each.column, error).faults)
         except DataError as error:
             faults.extend(error.faults)
         except PydanticCustomError as error:
-            raise DocumentError(str(error), f'column "{each.column}"') from None
+            raise DocumentError(str(error), _place(each)) from None
     if faults:
         raise DataError(faults)
     return tuple(fitted_columns)
@@ -210,8 +214,13 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     at = 0
     for each in columns:
         try:
-            values = each.encode(column(table, each.column))
+            with naming(each, "encode", _place(each)):
+                values = each.encode(column(table, each.column))
             into = encoded[:, at : at + each.width]
+            if getattr(values, "shape", None) != into.shape:
+                found = list(values.shape) if hasattr(values, "shape") else type(values).__name__
+                message = f"{type(each).__name__}.encode gives {found} where {list(into.shape)} is due"
+                raise PartError(message, _place(each))
             with np.errstate(over="ignore"):
                 into[...] = values
             _check_range(into, values)
@@ -223,6 +232,10 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     if faults:
         raise DataError(faults)
     return encoded
+
+
+def _place(each: Column) -> str:
+    return f'column "{each.column}"'
 
 
 def _check_range(encoded: Array, values: Array) -> None:

@@ -20,7 +20,7 @@ from layerkit.errors import DataError, DocumentError
 from layerkit.files import regular_file
 from layerkit.inputs import DataFile, InlineArrays
 from layerkit.ops import Array
-from layerkit.part import find_class
+from layerkit.part import find_class, naming
 from layerkit.parts import Reader, Table
 
 GAP = 2**16
@@ -71,7 +71,7 @@ class File(Tables):
     def __iter__(self) -> Iterator[Table]:
         rows = 0
         try:
-            for table in self._reader.blocks(self.path, self._wanted):
+            for table in self._blocks():
                 self._check_unchanged()
                 if len(table):
                     yield self._filled_up(table)
@@ -88,8 +88,8 @@ class File(Tables):
     def arrays(self) -> Mapping[str, Any] | None:
         """The columns as arrays whose slices are read alone; None where the file has to be read in order."""
         self._check_unchanged()
-        arrays = self._reader.arrays(self.path, self._wanted)
-        return arrays or None
+        with naming(self._reader, "arrays", self.source):
+            return self._reader.arrays(self.path, self._wanted) or None
 
     @property
     def length(self) -> int:
@@ -102,6 +102,10 @@ class File(Tables):
         columns = {name: _sliced(array, places) for name, array in (self.arrays or {}).items()}
         return Table(columns, places + 1, self.source)
 
+    def _blocks(self) -> Iterator[Table]:
+        with naming(self._reader, "blocks", self.source):
+            yield from self._reader.blocks(self.path, self._wanted)
+
     @cached_property
     def _known(self) -> set[str]:
         return self._known_names()
@@ -111,7 +115,7 @@ class File(Tables):
         names: set[str] = set()
         others: set[str] = set()
         last = Table({}, (), self.source)
-        for table in self._reader.blocks(self.path, self._wanted):
+        for table in self._blocks():
             names |= set(table.columns)
             others |= set(table.others)
             if names >= set(self._wanted):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from layerkit.errors import LayerkitError, PartError, TrainingError
+from layerkit.errors import PartError, TrainingError
 from layerkit.network import Network, Stage
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.parts import Optimizer, Params
 
 
@@ -53,12 +54,8 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
     if optimizer is None:
         return
     name, ones = f"{type(optimizer).__name__}.update", np.ones(2, dtype)
-    try:
+    with naming(optimizer, "update", "optimizer"):
         parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)
-    except LayerkitError:
-        raise
-    except Exception as error:
-        raise PartError(f"{name} fails: {type(error).__name__}: {error}", "optimizer") from error
     for what, found in {"the parameter": parameter, **checked_slots(optimizer, slots)}.items():
         if getattr(found, "shape", None) != ones.shape or found.dtype != ones.dtype:
             shown = f"{found.dtype} {list(found.shape)}" if hasattr(found, "shape") else type(found).__name__

@@ -17,8 +17,9 @@ from layerkit.ops import Array
 from layerkit.part import Part
 
 _RULE = (
-    "a part that runs on JAX takes every function from x.__array_namespace__() and layerkit.ops, "
-    "never numpy's own, and never asks for an array's values, as `if`, float() and int() do: use xp.where"
+    "a part that runs on JAX takes every function from x.__array_namespace__() and layerkit.ops, never numpy's own, "
+    "assigns to no element of an array (use xp.where, xp.concat or xp.stack), "
+    "and never asks for an array's values, as `if`, float() and int() do: use xp.where"
 )
 
 

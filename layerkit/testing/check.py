@@ -81,7 +81,10 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return "; ".join(f"{name} = {_text(inner)}" for name, inner in value.items())
     if hasattr(value, "shape") and hasattr(value, "dtype"):
-        array = np.asarray(value)
+        try:
+            array = np.asarray(value)
+        except Exception:  # what stands for an array while a step is compiled
+            return f"({value.dtype} {list(value.shape)})"
         text = np.array2string(array, threshold=20, edgeitems=2, separator=", ", max_line_width=100)
         return f"{text} ({array.dtype} {list(array.shape)})".replace("\n", "\n         ")
     return value if isinstance(value, str) else repr(value)

@@ -15,7 +15,7 @@ from layerkit.random import Random
 from layerkit.testing.arrays import expect_dtype, expect_shape, fresh
 from layerkit.testing.check import CheckFailed, calling, check
 from layerkit.testing.documents import json, schema
-from layerkit.testing.namespaces import array_api_strict, branches, jax
+from layerkit.testing.namespaces import array_api_strict, branches, in_place, jax
 from layerkit.testing.purity import purity
 from layerkit.testing.suite import Options
 
@@ -101,5 +101,5 @@ def stages(subject: Subject) -> None:
 CHECKS = (
     *(json, schema),
     *(shape, dtype, finite, purity, stages),
-    *(array_api_strict, branches, jax),
+    *(array_api_strict, branches, in_place, jax),
 )

@@ -30,6 +30,8 @@ MORE_SHAPES: tuple[Shape, ...] = (
     (5, 5, 5, 2),
 )
 """Tried where a layer takes none of the first."""
+WHOLE_NUMBERS = (10, 7, 5, 4, 3)
+"""So many are tried of a layer that takes them, until it takes the largest."""
 ROWS = 3
 SCALES = (1.0, 0.3, 4.0)
 
@@ -61,10 +63,15 @@ class Subject:
             return not self._dtype.startswith("float")
         if isinstance(self.part, Activation):
             return False
-        # fields of a part tell nothing of its input: see which numbers it can work with
-        return not any(self._runs(shape, False) for shape in self.shapes) and any(
-            self._runs(shape, True) for shape in self.shapes
+        # fields of a part tell nothing of its input: a half is in the domain of most functions, and nobody's index
+        return not any(self._runs(shape, 0.5) for shape in self.shapes) and any(
+            self._runs(shape, 1) for shape in self.shapes
         )
+
+    @cached_property
+    def _whole_numbers(self) -> int:
+        """From 0, how many whole numbers it takes, as far as that can be told by trying."""
+        return next((n for n in WHOLE_NUMBERS if self._runs(self.shapes[0], n - 1)), 2)
 
     def given(self, turn: int = 0, shape: Shape | None = None, rows: int = ROWS) -> dict[str, Any]:
         """Arguments: x of `rows` rows, the parameters, and dy for an output of the declared shape."""
@@ -80,7 +87,7 @@ class Subject:
     def sample(self, shape: Shape, turn: int = 0) -> Array:
         """Numbers that the layer takes."""
         if self.integer:
-            return np.random.default_rng(turn).integers(0, 2, size=shape)
+            return np.random.default_rng(turn).integers(0, self._whole_numbers, size=shape)
         return normal(shape, turn, SCALES[turn % len(SCALES)])
 
     def declared(self, shape: Shape) -> Mapping[str, Parameter]:
@@ -130,14 +137,13 @@ class Subject:
             return False
         return True
 
-    def _runs(self, shape: Shape, integer: bool) -> bool:
-        # a half is in the domain of most functions, and nobody's index
-        x = np.full((ROWS, *shape), 1 if integer else 0.5)
+    def _runs(self, shape: Shape, value: float) -> bool:
+        x = np.full((ROWS, *shape), value)
         try:
             y = self.part.forward(self.params(shape), x, _context(np, {"dy": np.ones(1)}))
+            return bool(np.all(np.isfinite(y)))
         except Exception:
             return False
-        return bool(np.all(np.isfinite(y)))
 
 
 def cast(given: Mapping[str, Any], dtype: str) -> dict[str, Any]:

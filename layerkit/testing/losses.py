@@ -15,7 +15,7 @@ from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check, re
 from layerkit.testing.documents import json, schema
 from layerkit.testing.layer_checks import EXTREMES, expect_finite, expect_no_warning
 from layerkit.testing.layer_subject import cast
-from layerkit.testing.namespaces import array_api_strict, branches, jax
+from layerkit.testing.namespaces import array_api_strict, branches, in_place, jax
 from layerkit.testing.purity import arguments, purity
 from layerkit.testing.slopes import Slope, expect_slopes, slope
 from layerkit.testing.suite import Options
@@ -194,5 +194,5 @@ CHECKS = (
     *(json, schema),
     *(shape, dtype, arguments, purity, empty_batch, rows, extremes),
     *(gradient, linked),
-    *(array_api_strict, branches, jax),
+    *(array_api_strict, branches, in_place, jax),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -15,6 +15,21 @@ import numpy as np
 from layerkit.testing.arrays import expect_close, on
 from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
 
+_OPERATORS = (
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "pow",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+    "matmul",
+)
 _READS = ("__bool__", "__float__", "__int__", "__index__", "__complex__")
 
 
@@ -41,7 +56,19 @@ def branches(subject: Any) -> None:
         subject.compute(given, xp)
 
 
-@check("branches")
+@check("array_api_strict")
+def in_place(subject: Any) -> None:
+    """No element of an array is assigned to, and `a += b` changes no array of another name: there engines differ."""
+    xp = _strict()
+    given = subject.given()
+    due = subject.compute(given)
+    with calling("where arrays are never written into, it", input=given), _never_written(xp):
+        found = subject.compute(on(xp, given), xp)
+    for name, array in found.items():
+        expect_close(f"where `a += b` makes a new array, as JAX does, {name} differs", array, due[name], given)
+
+
+@check("branches", "in_place")
 def jax(subject: Any) -> None:
     """Under jax.jit it gives what it gives on NumPy."""
     if find_spec("jax") is None:
@@ -61,6 +88,21 @@ def _strict() -> Any:
     if find_spec("array_api_strict") is None:
         raise CheckSkipped("array-api-strict is not installed")
     return import_module("array_api_strict")
+
+
+@contextmanager
+def _never_written(xp: Any) -> Iterator[None]:
+    """Within, an array of array-api-strict is what it is: an operator such as += makes another."""
+    kind = type(xp.asarray(0.0))
+
+    def assigned(array: Any, key: Any, value: Any) -> None:
+        raise TypeError("an element of an array is assigned to: use xp.where, xp.concat or xp.stack")
+
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(kind, "__setitem__", assigned))
+        for name in _OPERATORS:
+            patches.enter_context(patch.object(kind, f"__i{name}__", getattr(kind, f"__{name}__")))
+        yield
 
 
 @contextmanager

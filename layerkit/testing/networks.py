@@ -34,7 +34,7 @@ def gradient_chained(subject: Subject) -> None:
         expect_slopes(f"in a network, dL/d({name})", slopes)
 
 
-@check("gradient_chained", "zeros", "array_api_strict", "branches", "jax")
+@check("gradient_chained", "zeros", "array_api_strict", "branches", "in_place", "jax")
 def engines(subject: Subject) -> None:
     """Two training steps and a prediction give the same on every installed engine."""
     network, sample = _network(subject), _rows(subject)

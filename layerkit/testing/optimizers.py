@@ -14,7 +14,7 @@ from layerkit.testing.check import CheckFailed, calling, check, recorded_warning
 from layerkit.testing.documents import json, schema
 from layerkit.testing.layer_checks import EXTREMES, expect_finite, expect_no_warning
 from layerkit.testing.layer_subject import cast
-from layerkit.testing.namespaces import array_api_strict, branches, jax
+from layerkit.testing.namespaces import array_api_strict, branches, in_place, jax
 from layerkit.testing.purity import arguments, purity
 from layerkit.testing.suite import Options
 
@@ -133,5 +133,5 @@ def _each(given: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[st
 CHECKS = (
     *(json, schema),
     *(slots, shape, dtype, arguments, purity, elementwise, descent, extremes),
-    *(array_api_strict, branches, jax),
+    *(array_api_strict, branches, in_place, jax),
 )

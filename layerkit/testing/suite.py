@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from layerkit import registry
+from layerkit.errors import PartError
 from layerkit.part import Part, part_to_json
 from layerkit.parts import Shape
 from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, without_warnings
@@ -25,11 +26,15 @@ class Options:
     input_shape: Shape | None = None
     """The shape of one row: of a layer, a loss or a metric; or the shape that an initializer fills."""
     dtype: str | None = None
-    """A layer's input dtype, such as "int64"."""
+    """A layer's input dtype: "int64" for whole numbers, or "float64"."""
     values: Sequence[Any] | None = None
     """The cells of a column."""
     example: Path | None = None
     """A file that a reader reads."""
+
+    def __post_init__(self) -> None:
+        if self.dtype not in (None, "int64", "float64"):
+            raise PartError(f'should be "int64" or "float64", not {self.dtype!r}', "dtype")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from layerkit import DataError, Dense, DocumentError, Model
@@ -83,3 +84,21 @@ def test_weights_count_in_training_alone() -> None:
     model = line()
     model.train([[1.0], [2.0]], [[1.0], [1.0]], weights=[0, 1], steps=1)
     assert model.evaluate([[1.0]], [[1.0]])["loss"] == pytest.approx(0.5 * (weight(model) - 1.0) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("shape", "t", "due"),
+    [
+        (
+            [5, 4],
+            np.eye(3)[np.zeros((6, 5), int)],
+            r"weighs rows by their class, and y has more of them: \[5, 3\] a row",
+        ),
+        ([4], np.full((6, 3), 0.5), "weighs classes, and y holds other numbers than 0 and 1"),
+    ],
+)
+def test_targets_that_are_no_class_of_a_row_are_refused(shape: list[int], t: np.ndarray, due: str) -> None:
+    layers, training = [{"type": "dense", "units": 3}, "softmax"], {"class_weights": "balanced"}
+    model = Model(input=shape, layers=layers, loss="cross_entropy", optimizer="sgd", training=training)
+    with pytest.raises(DocumentError, match=due):
+        model.train(np.ones((6, *shape)), t, steps=1)

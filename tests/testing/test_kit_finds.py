@@ -9,7 +9,7 @@ import wrong_activations
 import wrong_layers
 import wrong_others
 
-from layerkit import Part
+from layerkit import Part, PartError
 from layerkit.testing import run_checks
 from layerkit.testing.suite import Suite
 
@@ -56,6 +56,17 @@ def test_a_failure_shows_the_part_the_input_what_was_found_and_what_was_due() ->
     message = failures(wrong_activations.WrongFactor())["gradient_of_x"]
     for word in ("part   WrongFactor()", "input  [[", "found  ", "due    "):
         assert word in message
+
+
+def test_what_a_part_raises_while_jax_compiles_it_is_said() -> None:
+    pytest.importorskip("jax")
+    results = Suite(wrong_activations.Assigns(), expected={"in_place"})
+    assert "JAX arrays are immutable" in results.result("jax").message
+
+
+def test_a_dtype_that_is_none_is_refused() -> None:
+    with pytest.raises(PartError, match='dtype: should be "int64" or "float64", not \'in64\''):
+        run_checks(wrong_layers.Lookup(), dtype="in64")
 
 
 def test_checks_that_build_on_a_failed_one_are_skipped_by_its_name() -> None:

@@ -252,6 +252,25 @@ class Masks(Tanh):
         return 1.0 - y * y + 0.0 * _xp(x).sum(x[x > 0.0])
 
 
+class Assigns(Tanh):
+    """Writes one element after the other, which JAX's arrays don't let it."""
+
+    def __call__(self, x: Array) -> Array:
+        y = _xp(x).zeros_like(x)
+        y[...] = _xp(x).tanh(x)
+        return y
+
+
+class TwoNames(Tanh):
+    """On NumPy `same` changes with y, on JAX it doesn't."""
+
+    def __call__(self, x: Array) -> Array:
+        y = _xp(x).tanh(x) - 1.0
+        same = y
+        y += 1.0
+        return same
+
+
 class Rounded(Tanh):
     """Its JSON keeps one digit."""
 
@@ -318,6 +337,8 @@ WRONG: list[tuple[type[Activation], str, str]] = [
     (UsesNumPy, "array_api_strict", "numpy"),
     (Branches, "branches", "use xp.where"),
     (Masks, "branches", "boolean"),
+    (Assigns, "in_place", "is assigned to"),
+    (TwoNames, "in_place", "y differs"),
     (Rounded, "json", "doesn't come back"),
     (LeftOut, "json", "doesn't come back"),
     (TakesTheGrammarsName, "json", "the document's grammar"),

@@ -219,6 +219,23 @@ class NotDifferentiated(Layer):
         return xp.sqrt(self._mean((x - self._mean(x)) ** 2) + 1e-5)
 
 
+class RightForTwo(Lookup):
+    """Its gradient is right for the first two rows of the table alone."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        return super().gradients(params, x % 2, y, dy, context)
+
+
+class GivesNothing(Layer):
+    """Its forward has no return."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Any:
+        x * 2.0
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return 2.0 * dy
+
+
 RIGHT: list[type[Layer]] = [Affine, Noise, Running, Lookup]
 WRONG: list[tuple[type[Layer], str, str]] = [
     (Averages, "gradient_of_parameters", "summed over the rows, not averaged"),
@@ -238,4 +255,6 @@ WRONG: list[tuple[type[Layer], str, str]] = [
     (FlattensBadly, "empty_batch", "cannot reshape"),
     (Unstable, "zeros", "not finite"),
     (NotDifferentiated, "gradient_of_x", "not the slope"),
+    (RightForTwo, "gradient_of_parameters", "not the slope"),
+    (GivesNothing, "shape", "is a NoneType, not an array"),
 ]

@@ -1,0 +1,114 @@
+"""Predictions: under the right names, in their own units, and with a word where they are no numbers."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit import Column, Layer, Model
+from layerkit.predictions import contents, predictions
+
+
+class Hour(Column):
+    """The hour of a day, as a point on a circle."""
+
+    fitted = property(lambda self: True)  # type: ignore[assignment]
+    width = property(lambda self: 2)  # type: ignore[assignment]
+    names = property(lambda self: ("hour.sin", "hour.cos"))  # type: ignore[assignment]
+
+    def fit(self, values: Sequence[Any], units: int | None = None) -> Hour:
+        return self
+
+    def encode(self, values: Sequence[Any]) -> Any:
+        angle = np.asarray(values, float) * np.pi / 12
+        return np.stack([np.sin(angle), np.cos(angle)], axis=1)
+
+    def decode(self, encoded: Any) -> Any:
+        return np.round(np.arctan2(encoded[:, 0], encoded[:, 1]) * 12 / np.pi % 24, 6)
+
+
+@pytest.fixture
+def model() -> Model:
+    """Gives six o'clock and a price of 1000 for 1, noon and 2000 for 2."""
+    return Model(
+        input=[{"column": "size", "scale": "none"}],
+        output=[Hour(column="hour"), {"column": "price", "scale": "none"}],
+        layers=[{"type": "dense", "units": 3, "kernel": [[-1.0, -1.0, 1000.0]], "bias": [2.0, 1.0, 0.0]}],
+    )
+
+
+def test_a_column_of_several_numbers_is_given_as_its_value_and_as_they_are(model: Model) -> None:
+    outputs = model.outputs([{"size": 1.0}, {"size": 2.0}])
+    found = predictions(model.document, outputs).columns
+    assert found == {
+        "hour": [6.0, 12.0],
+        "hour.sin": [1.0, 0.0],
+        "hour.cos": [0.0, -1.0],
+        "price": [1000.0, 2000.0],
+    }
+    np.testing.assert_array_equal(model.predict([{"size": 1.0}]), [[1.0, 0.0, 1000.0]])
+    assert list(model.labels([{"size": 1.0}])["hour"]) == [6.0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".npz"])
+def test_so_it_is_in_every_file(suffix: str, model: Model, tmp_path: Path) -> None:
+    path = tmp_path / f"found{suffix}"
+    found = predictions(model.document, model.outputs([{"size": 1.0}, {"size": 2.0}]))
+    path.write_bytes(b"".join(contents([found], path)))
+    match suffix:
+        case ".csv":
+            hours = [float(row["hour"]) for row in csv.DictReader(path.open())]
+        case ".jsonl":
+            hours = [json.loads(line)["hour"] for line in path.read_text().splitlines()]
+        case ".json":
+            hours = json.loads(path.read_text())["labels"]
+        case _:
+            hours = np.load(path, allow_pickle=False)["labels.hour"].tolist()
+    assert hours == [6.0, 12.0]
+
+
+class Sum(Layer):
+    """One number a row, without an axis."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return ()
+
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        return x.__array_namespace__().sum(x, axis=tuple(range(1, x.ndim)))
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Any) -> Any:
+        xp = x.__array_namespace__()
+        return xp.broadcast_to(xp.reshape(dy, (-1, *[1] * (x.ndim - 1))), x.shape)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_one_number_a_row_without_an_axis_is_trained_and_predicted(engine: str) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax")
+    layers = [{"type": "dense", "units": 3}, Sum()]
+    model = Model(input=[4], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine, dtype="float64")
+    x = np.random.default_rng(0).normal(size=(20, 4))
+    trained = model.train(x, x.sum(axis=1), steps=200)
+    assert trained.loss < 1e-3 * trained.loss_before
+    np.testing.assert_allclose(model.predict(x), x.sum(axis=1), atol=0.3)
+    assert model.evaluate(x, x.sum(axis=1))["loss"] == pytest.approx(trained.loss)
+    assert predictions(model.document, model.outputs(x)).outputs.shape == (20,)
+
+
+@pytest.mark.parametrize("options", [[], ["--format", "json"], ["--output", "found.csv"]])
+def test_outputs_that_are_not_finite_are_counted(
+    options: list[str], tmp_path: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    layers = [{"type": "dense", "units": 1, "kernel": [[3e38]]}]
+    data = {"x": [[1.0], [5.0], [-7.0]]}
+    Path("model.json").write_text(json.dumps({"input": [1], "layers": layers, "training": {"data": data}}))
+    ran = cli("predict", "model.json", *options)
+    assert ran.code == 0
+    assert "note: 2 rows with outputs that are not finite numbers" in ran.err
