@@ -38,6 +38,18 @@ def read(path: Path, largest: int, error: type[LayerkitError]) -> bytes:
         raise error(f"can't be read: {cause.strerror}", str(path)) from None
 
 
+def digests(paths: Iterable[Path]) -> list[str]:
+    """The sha256 of each file that there is."""
+    import hashlib  # of all verbs, one that trains with others needs it
+
+    found = []
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                found.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return found
+
+
 def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Put `content`, or its pieces, at `path` in one step: what was there stays whole until the bytes are on disk.
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from threading import Thread
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -23,7 +23,8 @@ def leave_at_once() -> None:
 class StopRequest:
     """Notes the first signal for a run to ask after; the second one ends the process, even amid a long computation.
 
-    Until `defer` is called there is nothing to save, and the first one ends it too, after `before_leaving`.
+    Until `defer` is called there is nothing to save, and the first one ends it too, after `before_leaving`; without
+    that where the process is amid native code, which hears of nothing.
     """
 
     def __init__(self) -> None:
@@ -41,8 +42,7 @@ class StopRequest:
         self._wakeup_before = signal.set_wakeup_fd(self._in, warn_on_full_buffer=False)
         self._watcher = Thread(target=self._watch, daemon=True)
         self._watcher.start()
-        for number in self._before:
-            signal.signal(number, self._note)
+        self.heed()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -52,6 +52,11 @@ class StopRequest:
         os.close(self._in)
         self._watcher.join()
         os.close(self._out)
+
+    def heed(self) -> None:
+        """Hear of signals again, where native code has taken one for itself."""
+        for number in self._before:
+            signal.signal(number, self._note)
 
     def defer(self) -> None:
         """From now on the first signal is only noted."""
@@ -75,7 +80,9 @@ class StopRequest:
             if byte[0] in self._before:
                 first = first or monotonic()
                 self.number = self.number or byte[0]
-                if monotonic() - first > ECHO:
+                if not self._deferred:
+                    sleep(ECHO)
+                if not self._deferred or monotonic() - first > ECHO:
                     os._exit(128 + byte[0])
 
 

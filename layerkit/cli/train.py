@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from signal import SIGTERM
@@ -79,31 +79,51 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.reading import File
-    from layerkit.engines.processes import Processes, check_same, join, leaving_at_once
-    from layerkit.errors import TrainingError
-    from layerkit.files import check_writable
+    from layerkit.engines.processes import Processes, alone_on_stdout, check_same, leaving_at_once
+    from layerkit.errors import LayerkitError, TrainingError
+    from layerkit.files import check_writable, digests
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
+    from layerkit.storage import origins
 
     fields = fields_of(changes) | ({} if seed is None else {"training.seed": seed})
     fields |= {} if batch_size is None else {"training.batch_size": batch_size}
     path = saved_path(model, output)
-    check_writable(path)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
     if together and not _on_jax(model, fields, engine):
         raise click.UsageError("processes train together on JAX alone: give --engine jax")
-    processes = join(coordinator, num_processes, process_id) if together else Processes()
-    quiet = quiet or not processes.first
-    lock = nullcontext() if dry_run or not processes.first else only_trainer(path)
-    audience = _Audience()
-    with leaving_at_once() if together else nullcontext(), StopRequest() as signals, lock as unlock:
-        signals.before_leaving = unlock
+    processes, audience = Processes(), _Audience()
+    with ExitStack() as contexts:
+        if together:
+            contexts.enter_context(leaving_at_once())
+            contexts.enter_context(alone_on_stdout())
+        signals = contexts.enter_context(StopRequest())
+        if together:
+            from layerkit.engines.joining import join
+
+            processes = join(coordinator, num_processes, process_id, partial(click.echo, err=True))
+            signals.heed()  # JAX's runtime takes SIGTERM
+        quiet = quiet or not processes.first
+        if processes.first:
+            check_writable(path)
+            if not dry_run:
+                signals.before_leaving = contexts.enter_context(only_trainer(path))
         opened = open_model(model, fields, output, restart)
         opened.engine = engine
+        document, begun = opened.document, opened.step
         rows = None if data is None else File(data, opened.document)
         plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
         if together:
-            check_same(opened.step, plan.goal, plan.rows.count, plan.batch_size, plan.seed)
+            check_same(
+                {
+                    "the document": document.to_json(),
+                    "the engine": opened.engine,
+                    "the data": digests([*opened.files[1:], *([data] if data else [])]),
+                    "the saved file": digests([path]) if begun else [],
+                    "where to begin, how far to go or --dry-run": (begun, plan.goal, plan.batch_size, dry_run),
+                    "the versions that are installed": sorted({*map(repr, origins(document).values())}),
+                }
+            )
         if dry_run:
             if processes.first:
                 _say_plan(opened, plan.goal, plan.rows.count, form)
@@ -127,8 +147,14 @@ def command(
                 if processes.first and opened.step and not path.exists():
                     opened.save()  # the last finite model, where there is none yet
                 raise
+        unsaved: LayerkitError | None = None
         if trained.steps and processes.first:
-            opened.save()
+            try:
+                opened.save()
+            except LayerkitError as error:
+                unsaved = error
+        if processes.anyone(unsaved is not None):
+            raise unsaved or TrainingError("the first process couldn't save the model, and says why")
     if not quiet:
         audience.tell(partial(_say_trained, model, opened, form=form), trained)
     if not trained.stopped:
