@@ -11,17 +11,19 @@ from layerkit.context import Context
 from layerkit.errors import LayerkitError, PartError
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.part import Part
+from layerkit.part import Part, naming
 from layerkit.parts import Params
 
 ROWS = 2
 
 
-def rehearse(network: Network, params: Sequence[Params], xp: Any, x: Array | None = None) -> None:
+def rehearse(
+    network: Network, params: Sequence[Params], xp: Any, x: Array | None = None, t: Array | None = None
+) -> None:
     """Raise PartError, naming the stage or the loss, where a part fails or gives a wrong shape or dtype, or NaN.
 
-    So it does where a layer writes into what it is given, or draws random numbers outside of training. The rows are x,
-    or two of zeros.
+    So it does where a layer writes into what it is given, or draws random numbers outside of training. The rows are x
+    and their targets t, or two of zeros.
     """
     contexts = network.contexts(xp, 0, 0)
     dtype = getattr(xp, network.dtype)
@@ -34,13 +36,17 @@ def rehearse(network: Network, params: Sequence[Params], xp: Any, x: Array | Non
             y = _called(stage.name, layer, layer.forward, shape, dtype, own, x, each)
             _check_nan(stage.name, layer, layer.forward, y, fine, xp)
         arrays.append(_read_only(y))
+        dy = _read_only(xp.zeros(shape, dtype=dtype))
+        if stage.trained:
+            with naming(layer, "gradients", stage.name):
+                layer.gradients(own, x, arrays[-1], dy, context.again())
         if x.dtype == dtype:
-            dy, fine = _read_only(xp.zeros(shape, dtype=dtype)), xp.all(xp.isfinite(y))
+            fine = xp.all(xp.isfinite(y))
             dx = _called(stage.name, layer, layer.backward, x.shape, dtype, own, x, arrays[-1], dy, context.again())
             _check_nan(stage.name, layer, layer.backward, dx, fine, xp)
     if (loss := network.loss) is not None:
         z, y = arrays[-2:]
-        t = _read_only(xp.zeros(y.shape, dtype=dtype))
+        t = _read_only(xp.zeros(y.shape, dtype=dtype) if t is None else t)
         of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
         _called("loss", loss, of_rows, (rows,), dtype, z if network.linked else y, t)
         _called("loss", loss, gradient, y.shape, dtype, y, t)

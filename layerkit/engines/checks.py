@@ -56,9 +56,11 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
     name, ones = f"{type(optimizer).__name__}.update", np.ones(2, dtype)
     with naming(optimizer, "update", "optimizer"):
         parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)
-    for what, found in {"the parameter": parameter, **checked_slots(optimizer, slots)}.items():
-        if getattr(found, "shape", None) != ones.shape or found.dtype != ones.dtype:
-            shown = f"{found.dtype} {list(found.shape)}" if hasattr(found, "shape") else type(found).__name__
+        given = {"the parameter": parameter, **checked_slots(optimizer, slots)}
+    for what, found in given.items():
+        is_array = hasattr(found, "__array_namespace__")
+        if not is_array or found.shape != ones.shape or found.dtype != ones.dtype:
+            shown = f"{found.dtype} {list(found.shape)}" if is_array else type(found).__name__
             raise PartError(f"{name} makes {shown} of {what} where {dtype} [2] is due", "optimizer")
 
 

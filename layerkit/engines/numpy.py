@@ -15,6 +15,7 @@ from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.parts import Engine, Shape
 from layerkit.rehearsal import rehearse
 
@@ -58,18 +59,17 @@ class NumPySession(Session):
                 for batch in batches:
                     losses.append(self._take_step(batch))
             except BaseException as error:
-                named = self._named(error, batch.x)
+                named = self._named(error, batch.x, batch.t)
                 vars(named)["losses"] = tuple(losses)
                 raise named from named.__cause__
         return losses
 
     def predict(self, x: Array) -> Array:
-        return self._forward(x)[-1]
+        return self._forward(x)[0]
 
     def losses(self, rows: Rows) -> tuple[Array, Array]:
-        arrays = self._forward(rows.x)
-        with np.errstate(all="ignore"):
-            return arrays[-1], self._network.losses(arrays, rows.t)
+        y, losses = self._forward(rows.x, rows.t)
+        return y, losses
 
     @property
     def state(self) -> State:
@@ -87,20 +87,23 @@ class NumPySession(Session):
         """The parameters of each stage: those that the last update wrote, and those that aren't trained."""
         return self._turns[self._update.turn]
 
-    def _forward(self, x: Array) -> list[Array]:
-        """The rows, and the output of every stage outside training."""
+    def _forward(self, x: Array, t: Array | None = None) -> tuple[Array, Array]:
+        """The output outside training and, for targets t, the losses."""
+        network = self._network
         try:
             with np.errstate(all="ignore"):
-                return self._network.forward(self._params, x, [Context(False)] * len(self._network.stages))
+                arrays = network.forward(self._params, x, [Context(False)] * len(network.stages))
+                return arrays[-1], None if t is None else network.losses(arrays, t)
         except Exception as error:
-            named = self._named(error, x)
+            named = self._named(error, x, t)
             raise named from named.__cause__
 
-    def _named(self, error: BaseException, x: Array) -> BaseException:
+    def _named(self, error: BaseException, x: Array, t: Array | None) -> BaseException:
         """What to raise in the place of an error: one that names the part which fails on these rows, if one does."""
         if isinstance(error, Exception) and not isinstance(error, LayerkitError | MemoryError):
             try:
-                rehearse(self._network, self._params, np, x)
+                with np.errstate(all="ignore"):
+                    rehearse(self._network, self._params, np, x, t)
             except LayerkitError as found:
                 return found
         return error
@@ -116,7 +119,13 @@ class NumPySession(Session):
         for i, updates in enumerate(all_updates):
             for name, value in updates.items():
                 self._check_update(i, name, value, step)
-        if not self._update(step, recipe.factor(step)):
+        factor = recipe.factor(step)
+        try:
+            fine = self._update(step, factor)
+        except Exception as error:
+            with naming(recipe.optimizer, "update", "optimizer"):
+                raise error
+        if not fine:
             raise self._overflowed(step)
         for i, updates in enumerate(all_updates):
             for name, value in updates.items():

@@ -55,6 +55,9 @@ def leaving_at_once() -> Iterator[None]:
 def alone_on_stdout() -> Iterator[None]:
     """Send what native code prints nowhere: gloo greets its peers on stdout, whenever it meets them."""
     python = sys.stdout
+    if python is None:  # it is closed
+        yield
+        return
     python.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

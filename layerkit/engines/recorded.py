@@ -71,7 +71,7 @@ class Recorded:
         if isinstance(other, RecordedNumber):
             return self._tape.call(np.power, self, other.as_array(self.dtype))
         # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
-        floating = isinstance(other, int | float) and self.dtype.kind == "f"
+        floating = type(other) in (int, float) and self.dtype.kind == "f"
         quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if floating else None
         return self._tape.call(quick, self) if quick else self._tape.call(np.power, self, other)
 

@@ -1,14 +1,28 @@
 """The NumPy engine: one flat vector of parameters, and nothing kept of a step that went wrong."""
 
+# ruff: noqa: N818
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 
-from layerkit import Adam, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit import (
+    SGD,
+    Adam,
+    Context,
+    Dense,
+    HalfSquaredError,
+    Layer,
+    Model,
+    Parameter,
+    PartError,
+    TrainingError,
+    Zeros,
+)
 from layerkit.entry import Entry
 
 X, T = np.ones((4, 2), dtype=np.float32), np.ones((4, 1), dtype=np.float32)
@@ -142,6 +156,44 @@ def test_a_part_that_fails_on_some_rows_is_named(verb: str) -> None:
     x = np.array([[0.0], [1.0], [7.0]])
     with pytest.raises(PartError, match=r"layers.0: Looked.forward fails: IndexError: index 7 is out of bounds"):
         looked.predict(x) if verb == "predict" else getattr(looked, verb)(x, x)
+
+
+class OfSmall(HalfSquaredError):
+    def __call__(self, y: Any, t: Any) -> Any:
+        return super().__call__(y, t) if np.all(t < 5.0) else fails()
+
+
+class OfFew(Counts):
+    trained: bool = True
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x - params["mean"]
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return super().gradients(params, x, y, dy, context) if len(x) < 4 else fails()
+
+
+class Tires(SGD):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, gradient, slots, step) if step < 2 else fails()
+
+
+def fails() -> NoReturn:
+    raise KeyError("why")
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"loss": OfSmall()}, "loss: OfSmall.__call__ fails: KeyError: 'why'"),
+        ({"layers": [OfFew(), Dense(units=1)]}, "layers.0: OfFew.gradients fails: KeyError: 'why'"),
+        ({"optimizer": Tires()}, "optimizer: Tires.update fails: KeyError: 'why'"),
+    ],
+)
+def test_so_are_a_loss_a_gradient_and_an_optimizer(fields: Any, due: str) -> None:
+    given = {"layers": [Dense(units=1)], "loss": "half_squared_error", "optimizer": "sgd"} | fields
+    with pytest.raises(PartError, match=due):
+        Model(input=[2], **given).train(X, 9.0 * T, steps=3)
 
 
 class Short(Layer):
