@@ -18,7 +18,7 @@ from task import BETA1, BETA2, EPSILON, Pair, Problem, Steps, Task
 
 Step: TypeAlias = Callable[[Any, Any], float]
 
-BLOCK = 131_072
+BLOCK = 32_768
 """Numbers that the optimizer updates at once, as many as the NumPy engine does."""
 
 

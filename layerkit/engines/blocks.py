@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from layerkit.engines.checks import checked_slots
+from layerkit.engines.memory import zeros
 from layerkit.engines.recorded import Number
 from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array
@@ -17,7 +18,7 @@ from layerkit.parts import Optimizer
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-BLOCK = 131_072
+BLOCK = 32_768
 """Numbers of one block: few enough for the caches, and so many that calling NumPy costs next to nothing."""
 MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
@@ -53,7 +54,7 @@ class BlockedUpdate:
         self, optimizer: Optimizer | None, vector: Array, gradient: Array, slots: dict[str, Array], threads: int = 1
     ) -> None:
         first = {PARAMETER: vector, **slots}
-        self.turns = first, {name: np.empty_like(array) for name, array in first.items()}
+        self.turns = first, {name: zeros(array.shape, array.dtype) for name, array in first.items()}
         """The vector and the slots, twice."""
         self.turn = 0
         """Which of the two holds what the last update left."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from layerkit.data.batches import Rows
+from layerkit.engines.memory import zeros
 from layerkit.engines.recorded import Recorded
 from layerkit.engines.tape import Tape
 from layerkit.network import Network
@@ -32,7 +33,10 @@ class RecordedStep:
         seed: int,
     ) -> None:
         tape = Tape()
-        self._x, self._t, self._weights = (np.array(each, order="C") for each in (batch.x, batch.t, weights))
+        given = batch.x, batch.t, weights
+        self._x, self._t, self._weights = (zeros(each.shape, each.dtype) for each in given)
+        for own, each in zip((self._x, self._t, self._weights), given, strict=True):
+            np.copyto(own, each)
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
         passes = network.passes(
@@ -41,7 +45,7 @@ class RecordedStep:
         self._loss = np.zeros((), dtype=self._weights.dtype)
         updates: list[Mapping[str, Array]] = []
         for own in passes.updates:
-            updates.append({name: np.zeros(value.shape, dtype=value.dtype) for name, value in own.items()})
+            updates.append({name: zeros(value.shape, value.dtype) for name, value in own.items()})
             for name, value in own.items():
                 # a copy: the layer may have used the very array for something else
                 tape.into(_watched(tape, value * 1.0), updates[-1][name])

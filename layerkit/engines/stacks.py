@@ -11,6 +11,7 @@ import numpy as np
 
 from layerkit.data.batches import Rows
 from layerkit.engines.devices import Devices
+from layerkit.engines.memory import zeros
 from layerkit.engines.programs import STEPS
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
@@ -106,7 +107,10 @@ class Stacks:
         return placed
 
     def _buffer(self, size: int) -> Rows:
-        """The memory of stacks of batches of this size, filled anew for each: nothing computes while it is filled."""
+        """The memory of stacks of batches of this size, filled anew for each: nothing computes while it is filled.
+
+        From where `zeros` begin, XLA's processor reads without a copy.
+        """
         if size not in self._buffers:
             network, share = self._network, self._devices.share(size)
             rows = share.stop - share.start
@@ -118,7 +122,7 @@ class Stacks:
             batch = sum(prod(shape) * dtype.itemsize for shape, dtype in kinds.values())
             capacity = max(1, min(STEPS, LARGEST // batch))
             self._buffers[size] = Rows(
-                **{name: _zeros((capacity, *shape), dtype) for name, (shape, dtype) in kinds.items()}
+                **{name: zeros((capacity, *shape), dtype) for name, (shape, dtype) in kinds.items()}
             )
         return self._buffers[size]
 
@@ -135,11 +139,3 @@ def _equal(one: Sequence[Rows], other: Sequence[Rows]) -> bool:
         return one == other
     except ValueError:  # the truth of an array: some are different
         return False
-
-
-def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> Array:
-    """Zeros at an address from where XLA's processor reads without a copy."""
-    size = prod(shape) * dtype.itemsize
-    room = np.zeros(size + 63, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + size].view(dtype).reshape(shape)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit.engines.filling import filling
+from layerkit.engines.memory import zeros
 from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 
@@ -187,7 +188,7 @@ def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Ca
         out = call.out
         if id(out) in movable:
             pool = free.get((out.dtype, out.size))
-            moved[id(out)] = pool.pop() if pool else np.empty(out.size, out.dtype)
+            moved[id(out)] = pool.pop() if pool else zeros((out.size,), out.dtype)
             yield call._replace(**given, out=moved[id(out)].reshape(out.shape))
         else:
             yield call._replace(**given)
