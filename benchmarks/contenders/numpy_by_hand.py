@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from math import sqrt
+from math import prod, sqrt
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -34,11 +34,11 @@ def prepare(task: Task) -> Steps:
 
 def step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, Sequence[Pair]]:
     """What takes one step and gives its loss; and the (kernel, bias) pairs that it changes in place."""
-    vector = np.concatenate([each.ravel() for pair in parameters for each in pair]).astype(problem.dtype)
-    gradient = np.empty_like(vector)
+    flat = np.concatenate([each.ravel() for pair in parameters for each in pair])
+    vector, gradient = _zeros(problem.dtype, len(flat)), _zeros(problem.dtype, len(flat))
+    vector[:] = flat
     layers, dlayers = _views(vector, problem.sizes), _views(gradient, problem.sizes)
-    hidden = [np.empty((problem.batch, size), problem.dtype) for size in problem.sizes[1:]]
-    flowing = [np.empty_like(each) for each in hidden]
+    hidden, flowing = ([_zeros(problem.dtype, problem.batch, size) for size in problem.sizes[1:]] for _ in range(2))
     update = _optimizer(problem, vector, gradient)
     finish = FINISH[problem.output, problem.loss]
     last = len(layers) - 1
@@ -65,6 +65,14 @@ def step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, S
         return loss / rows
 
     return step, layers
+
+
+def _zeros(dtype: str, *shape: int) -> Any:
+    """An array that begins at a cache line, as the NumPy engine's do."""
+    size = prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + 63, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(dtype).reshape(shape)
 
 
 def _views(vector: Any, sizes: Sequence[int]) -> list[Pair]:
@@ -125,14 +133,14 @@ def _optimizer(problem: Problem, vector: Any, gradient: Any) -> Callable[[], Non
     """What updates the vector in place by the gradient, once a call."""
     blocks = [slice(first, first + BLOCK) for first in range(0, len(vector), BLOCK)]
     moments = 2 if problem.optimizer == "adam" else 0
-    arrays = [vector, gradient, *(np.zeros_like(vector) for _ in range(moments))]
+    arrays = [vector, gradient, *(_zeros(problem.dtype, len(vector)) for _ in range(moments))]
     parts = [[each[block] for each in arrays] for block in blocks]
     workers = min(problem.threads, len(parts))
     pool = ThreadPoolExecutor(workers) if workers > 1 else None
     rate, taken = problem.learning_rate, 0
 
     def share(first: int, rates: tuple[float, float]) -> None:
-        spare = np.empty_like(parts[0][0])
+        spare = _zeros(problem.dtype, len(parts[0][0]))
         for part in parts[first::workers]:
             _descend(spare[: len(part[0])], rates, *part)
 

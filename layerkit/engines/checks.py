@@ -28,7 +28,7 @@ def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) ->
 
 
 def check_update(stage: Stage, name: str, value: Array) -> None:
-    """Raise PartError unless the stage declares the parameter that its layer updates, untrained, and in this shape."""
+    """Raise PartError unless the stage declares the parameter that its layer updates, untrained: real numbers in this shape."""
     layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
     if parameter is None:
         raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
@@ -39,6 +39,8 @@ def check_update(stage: Stage, name: str, value: Array) -> None:
         found = f"the shape {list(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
         due = f"where an array of the shape {list(parameter.shape)} is due"
         raise PartError(f'{layer} updates "{name}" to {found} {due}', stage.name)
+    if not value.__array_namespace__().isdtype(value.dtype, ("bool", "integral", "real floating")):
+        raise PartError(f'{layer} updates "{name}" to {value.dtype} where real numbers are due', stage.name)
 
 
 def checked_slots(optimizer: Optimizer, slots: Params) -> Params:

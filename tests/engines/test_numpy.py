@@ -77,6 +77,8 @@ def test_predicting_updates_nothing() -> None:
             PartError,
             r'Mean updates "mean" to a float where an array of the shape \[2\] is due',
         ),
+        (lambda mean: ("mean", np.array(["a", "b"])), PartError, 'updates "mean" to <U1 where real numbers are due'),
+        (lambda mean: ("mean", mean * 1j), PartError, 'updates "mean" to complex.* where real numbers are due'),
         (lambda mean: ("mean", mean + np.inf), TrainingError, "layers.0.mean is no longer finite at step 1"),
     ],
 )
