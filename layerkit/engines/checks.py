@@ -28,7 +28,7 @@ def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) ->
 
 
 def check_update(stage: Stage, name: str, value: Array) -> None:
-    """Raise PartError unless the stage declares the parameter that its layer updates, untrained: real numbers in this shape."""
+    """Raise PartError unless the stage declares the parameter untrained and the update is real numbers in its shape."""
     layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
     if parameter is None:
         raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
