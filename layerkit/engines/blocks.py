@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.aligned import zeros
 from layerkit.engines.checks import checked_slots
-from layerkit.engines.memory import zeros
 from layerkit.engines.recorded import Number
 from layerkit.engines.tape import SMALL, Tape
 from layerkit.ops import Array

@@ -8,9 +8,9 @@ import numpy as np
 
 from layerkit.context import Context
 from layerkit.data.batches import Rows
+from layerkit.engines.aligned import zeros
 from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
 from layerkit.engines.checks import check_optimizer, check_update, checked_gradient, finite_outputs, not_finite, stopped
-from layerkit.engines.memory import zeros
 from layerkit.engines.recorded_step import RecordedStep
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from layerkit.data.batches import Rows
-from layerkit.engines.memory import zeros
+from layerkit.engines.aligned import zeros
 from layerkit.engines.recorded import Recorded
 from layerkit.engines.tape import Tape
 from layerkit.network import Network

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from layerkit.data.batches import Rows
+from layerkit.engines.aligned import zeros
 from layerkit.engines.devices import Devices
-from layerkit.engines.memory import zeros
 from layerkit.engines.programs import STEPS
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array

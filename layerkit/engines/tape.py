@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from layerkit.engines.aligned import zeros
 from layerkit.engines.filling import filling
-from layerkit.engines.memory import zeros
 from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.ops import Array
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layerkit.engines.memory import LINE, zeros
+from layerkit.engines.aligned import LINE, zeros
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", np.dtype(np.int64)])
