@@ -17,4 +17,5 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """An array of zeros that begins at a multiple of LINE bytes; NumPy's own begin at multiples of 16."""
     # not an array of NumPy's: the tape looks for the array whose views others are, and is to find this one
     room = bytearray(prod(shape) * np.dtype(dtype).itemsize + LINE - 1)
-    return np.ndarray(shape, dtype, room, -np.frombuffer(room, np.uint8).ctypes.data % LINE)
+    first = np.frombuffer(room, np.uint8).__array_interface__["data"][0]  # without ctypes, which takes time to import
+    return np.ndarray(shape, dtype, room, -first % LINE)
