@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -13,9 +11,9 @@ LINE = 64
 """Bytes of a cache line, and of the widest registers: what lies across two is read and written twice."""
 
 
-def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """An array of zeros that begins at a multiple of LINE bytes; NumPy's own begin at multiples of 16."""
-    # not an array of NumPy's: the tape looks for the array whose views others are, and is to find this one
-    room = bytearray(prod(shape) * np.dtype(dtype).itemsize + LINE - 1)
-    first = np.frombuffer(room, np.uint8).__array_interface__["data"][0]  # without ctypes, which takes time to import
-    return np.ndarray(shape, dtype, room, -first % LINE)
+def zeros(count: int, dtype: DTypeLike) -> Array:
+    """So many zeros, from a multiple of LINE bytes on; NumPy's own arrays begin at multiples of 16."""
+    room = np.zeros(count * np.dtype(dtype).itemsize + LINE - 1, np.uint8)
+    first = room.__array_interface__["data"][0]  # without ctypes, which takes time to import
+    # of a memoryview: the tape looks for the array that others are views of, and is to find this one
+    return np.frombuffer(room.data, dtype, count, -first % LINE)

@@ -54,7 +54,7 @@ class BlockedUpdate:
         self, optimizer: Optimizer | None, vector: Array, gradient: Array, slots: dict[str, Array], threads: int = 1
     ) -> None:
         first = {PARAMETER: vector, **slots}
-        self.turns = first, {name: zeros(array.shape, array.dtype) for name, array in first.items()}
+        self.turns = first, {name: zeros(len(array), array.dtype) for name, array in first.items()}
         """The vector and the slots, twice."""
         self.turn = 0
         """Which of the two holds what the last update left."""

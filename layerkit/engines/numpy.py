@@ -36,7 +36,7 @@ class NumPySession(Session):
         self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         vector = _end_to_end(self._shapes, state.parameters, network.dtype)
-        self._gradient = zeros(vector.shape, network.dtype)
+        self._gradient = zeros(len(vector), network.dtype)
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
@@ -196,7 +196,7 @@ def cores() -> int:
 
 def _end_to_end(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
     """One vector of the arrays in order, zeros where there is none."""
-    vector = zeros((sum(prod(shape) for shape in shapes.values()),), dtype)
+    vector = zeros(sum(prod(shape) for shape in shapes.values()), dtype)
     for name, view in _views(vector, shapes).items():
         view[...] = arrays.get(name, 0.0)
     return vector

@@ -34,7 +34,7 @@ class RecordedStep:
     ) -> None:
         tape = Tape()
         given = batch.x, batch.t, weights
-        self._x, self._t, self._weights = (zeros(each.shape, each.dtype) for each in given)
+        self._x, self._t, self._weights = (zeros(each.size, each.dtype).reshape(each.shape) for each in given)
         for own, each in zip((self._x, self._t, self._weights), given, strict=True):
             np.copyto(own, each)
         self._step = np.ones(1, dtype=np.uint32)
@@ -45,7 +45,7 @@ class RecordedStep:
         self._loss = np.zeros((), dtype=self._weights.dtype)
         updates: list[Mapping[str, Array]] = []
         for own in passes.updates:
-            updates.append({name: zeros(value.shape, value.dtype) for name, value in own.items()})
+            updates.append({name: zeros(value.size, value.dtype).reshape(value.shape) for name, value in own.items()})
             for name, value in own.items():
                 # a copy: the layer may have used the very array for something else
                 tape.into(_watched(tape, value * 1.0), updates[-1][name])

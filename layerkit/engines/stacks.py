@@ -122,7 +122,10 @@ class Stacks:
             batch = sum(prod(shape) * dtype.itemsize for shape, dtype in kinds.values())
             capacity = max(1, min(STEPS, LARGEST // batch))
             self._buffers[size] = Rows(
-                **{name: zeros((capacity, *shape), dtype) for name, (shape, dtype) in kinds.items()}
+                **{
+                    name: zeros(capacity * prod(shape), dtype).reshape(capacity, *shape)
+                    for name, (shape, dtype) in kinds.items()
+                }
             )
         return self._buffers[size]
 

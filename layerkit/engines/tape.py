@@ -188,7 +188,7 @@ def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Ca
         out = call.out
         if id(out) in movable:
             pool = free.get((out.dtype, out.size))
-            moved[id(out)] = pool.pop() if pool else zeros((out.size,), out.dtype)
+            moved[id(out)] = pool.pop() if pool else zeros(out.size, out.dtype)
             yield call._replace(**given, out=moved[id(out)].reshape(out.shape))
         else:
             yield call._replace(**given)
