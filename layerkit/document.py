@@ -184,7 +184,7 @@ def _change(fields: dict[str, Any], path: str, value: Any) -> None:
     steps = _steps_of(path)
     at: Any = fields
     for depth, step in enumerate(steps):
-        key = int(step) if isinstance(at, list) and step.isdigit() else step
+        key = int(step) if isinstance(at, list) and step.isdecimal() else step
         last = depth == len(steps) - 1
         if isinstance(at, list):
             if not isinstance(key, int) or key >= len(at):

@@ -117,7 +117,7 @@ def command(
             check_same(
                 {
                     "the document": document.to_json(),
-                    "the engine": opened.engine,
+                    "the engine": opened.engine or document.engine,
                     "the data": digests([*opened.files[1:], *([data] if data else [])]),
                     "the saved file": digests([path]) if begun else [],
                     "where to begin, how far to go or --dry-run": (begun, plan.goal, plan.batch_size, dry_run),

@@ -15,7 +15,7 @@ from layerkit.parts import Optimizer, Params
 
 
 def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
-    """The gradient of a stage's own parameter. Raises PartError if there is none, or it has another shape."""
+    """The gradient of a stage's own parameter. Raises PartError unless it has its shape and real numbers."""
     where, layer = f"{stage.name}.{name}", f"{type(stage.layer).__name__}.gradients"
     if name not in gradients:
         given = ", ".join(map(repr, gradients)) or "none"
@@ -24,6 +24,8 @@ def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) ->
     if getattr(gradient, "shape", None) != shape:
         found = list(gradient.shape) if hasattr(gradient, "shape") else type(gradient).__name__
         raise PartError(f"{layer} gives {found} where {list(shape)} is due", where)
+    if not _real(gradient):
+        raise PartError(f"{layer} gives {gradient.dtype} where real numbers are due", where)
     return gradient
 
 
@@ -39,8 +41,12 @@ def check_update(stage: Stage, name: str, value: Array) -> None:
         found = f"the shape {list(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
         due = f"where an array of the shape {list(parameter.shape)} is due"
         raise PartError(f'{layer} updates "{name}" to {found} {due}', stage.name)
-    if not value.__array_namespace__().isdtype(value.dtype, ("bool", "integral", "real floating")):
+    if not _real(value):
         raise PartError(f'{layer} updates "{name}" to {value.dtype} where real numbers are due', stage.name)
+
+
+def _real(array: Array) -> bool:
+    return bool(array.__array_namespace__().isdtype(array.dtype, ("bool", "integral", "real floating")))
 
 
 def checked_slots(optimizer: Optimizer, slots: Params) -> Params:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import warnings
 from collections import Counter
@@ -78,8 +77,9 @@ def _listening_at(host: str, port: int, first: bool) -> str | None:
         return None
     here = host == "localhost" or host.startswith("127.") or host == "::1"
     try:
-        socket.create_server((host if here else "", port)).close()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host if here else "", port), family=family).close()
     except OSError as error:
-        message = f"the first process can't listen at port {port}: {os.strerror(error.errno or 0)}; choose another"
+        message = f"the first process can't listen at port {port}: {error.strerror}; choose another"
         raise TrainingError(message, "--coordinator") from None
     return f"{host}:{port}" if here and ":" not in host else None

@@ -53,8 +53,8 @@ class RecordedStep:
         tape.into(_watched(tape, passes.loss), self._loss)
         for stage, name, target in gradients:
             found = passes.gradients[stage][name]
-            if found.shape != target.shape:
-                raise ValueError(f"{name} has the gradient {found.shape}")  # the plain step says it for people
+            if found.shape != target.shape or found.dtype.kind not in "biuf":
+                raise ValueError(f"{name} has the gradient {found.dtype} {found.shape}")  # the plain step says it
             tape.into(_watched(tape, found), target)
         tape.finish([self._loss, *(array for _, _, array in gradients), *(a for own in updates for a in own.values())])
         self._calls = [tape.over([(vectors[0], vector)]) for vector in vectors]

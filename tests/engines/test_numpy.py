@@ -220,6 +220,19 @@ def test_a_gradient_that_would_only_broadcast_is_refused() -> None:
         short.train(X, X, steps=1)
 
 
+class Complex(Short):
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return {"shift": dy.__array_namespace__().sum(dy, axis=0) * (1.0 + 1.0j)}
+
+
+def test_a_gradient_of_complex_numbers_is_refused() -> None:
+    layered = Model(input=[2], layers=[Complex()], loss="half_squared_error", optimizer="sgd")
+    with pytest.raises(
+        PartError, match=r"layers.0.shift: Complex.gradients gives complex64 where real numbers are due"
+    ):
+        layered.train(X, X, steps=1)
+
+
 class Renamed(Short):
     def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
         return {"shifts": np.sum(dy, axis=0)}

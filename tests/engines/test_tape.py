@@ -160,7 +160,14 @@ def changed_once_used(x: Any) -> Any:
     return y
 
 
-@pytest.mark.parametrize("function", [halving, changed_once_used])
+def changed_through_a_view(x: Any) -> Any:
+    y = x * 1.0
+    first = y[:, :1]
+    first += 10.0
+    return y
+
+
+@pytest.mark.parametrize("function", [halving, changed_once_used, changed_through_a_view])
 def test_an_array_of_a_parts_own_that_is_changed_in_place_can_not_be_recorded(function: Callable[[Any], Any]) -> None:
     with pytest.raises(UnrecordableError, match="in place"):
         played(function, X)
