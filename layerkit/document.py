@@ -171,7 +171,9 @@ def located(error: DocumentError, text: str, source: str, changes: Iterable[str]
 
     def placed(where: str) -> str:
         path = path_of(where)
-        if any(tuple(map(str, path[: len(steps)])) == steps for steps in changed):
+        own = tuple(map(str, path))
+        # a type that isn't installed is a fault of what has it
+        if any(own[: len(steps)] == steps or (*own, "type") == steps for steps in changed):
             return f"--set {where}"
         place = jsontext.locate(text, path, source)
         return f"{place}: {where}" if where else place

@@ -56,7 +56,7 @@ class SaveError(LayerkitError):
 
 
 class TrainingError(LayerkitError):
-    """A run stopped: a loss or a parameter is no longer finite, or a part failed at a step."""
+    """A run stopped: a loss or a parameter is no longer finite, or the other processes stopped."""
 
     exit_code = 1
     losses: tuple[float, ...] = ()

@@ -80,7 +80,7 @@ def command(
     notices_on_stderr()
     from layerkit.data.reading import File
     from layerkit.engines.processes import Processes, alone_on_stdout, check_same, leaving_at_once
-    from layerkit.errors import LayerkitError, TrainingError
+    from layerkit.errors import LayerkitError, PartError, TrainingError
     from layerkit.files import check_writable, digests
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -143,7 +143,7 @@ def command(
         with reporting(form, quiet, opened.step, plan.goal) as report:
             try:
                 trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
-            except TrainingError:
+            except (TrainingError, PartError):
                 if processes.first and opened.step and not path.exists():
                     opened.save()  # the last finite model, where there is none yet
                 raise

@@ -132,6 +132,7 @@ def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, c
     ("change", "where"),
     [
         ("optimizer.learning_rate=-1", "optimizer.learning_rate"),
+        ("optimizer.type=nope", "optimizer"),
         ("layers.0.units=0", "layers[0].units"),
         ('layers[1]={"type":"dense"}', "layers[1].units"),
         ("layers[1].kernel=[[1]]", "layers[1].kernel"),
