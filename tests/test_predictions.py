@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from layerkit import Column, Layer, Model
+from layerkit.errors import PartError
 from layerkit.predictions import contents, predictions
 
 
@@ -41,6 +42,26 @@ def model() -> Model:
         output=[Hour(column="hour"), {"column": "price", "scale": "none"}],
         layers=[{"type": "dense", "units": 3, "kernel": [[-1.0, -1.0, 1000.0]], "bias": [2.0, 1.0, 0.0]}],
     )
+
+
+class Forgetful(Hour):
+    def decode(self, encoded: Any) -> Any:
+        return super().decode(encoded)[:-1]
+
+
+class Silent(Hour):
+    def decode(self, encoded: Any) -> Any:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("column", "due"),
+    [(Forgetful, "Forgetful.decode gives 1 values where 2 are due"), (Silent, "Silent.decode fails: TypeError")],
+)
+def test_a_column_that_decodes_another_number_of_values_is_named(column: type[Hour], due: str, model: Model) -> None:
+    document = model.document.model_copy(update={"output": (column(column="hour"), model.document.output[1])})
+    with pytest.raises(PartError, match=due):
+        predictions(document, model.outputs([{"size": 1.0}, {"size": 2.0}]))
 
 
 def test_a_column_of_several_numbers_is_given_as_its_value_and_as_they_are(model: Model) -> None:

@@ -145,7 +145,12 @@ def decoded(document: Document, y: Array) -> dict[str, Sequence[Any]]:
     values, first = {}, 0
     for each in document.output or ():
         with naming(each, "decode", _place(each)):
-            values[each.column] = each.decode(y[:, first : first + each.width])
+            found = each.decode(y[:, first : first + each.width])
+            count = len(found)
+        if count != len(y):
+            message = f"{type(each).__name__}.decode gives {count} values where {len(y)} are due"
+            raise PartError(message, _place(each))
+        values[each.column] = found
         first += each.width
     return values
 
