@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import warnings
 from collections import Counter
@@ -80,6 +81,8 @@ def _listening_at(host: str, port: int, first: bool) -> str | None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         socket.create_server((host if here else "", port), family=family).close()
     except OSError as error:
-        message = f"the first process can't listen at port {port}: {error.strerror}; choose another"
+        # a name that isn't found has words of its own, and no number of the system's
+        why = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        message = f"the first process can't listen at port {port}: {why}; choose another"
         raise TrainingError(message, "--coordinator") from None
     return f"{host}:{port}" if here and ":" not in host else None

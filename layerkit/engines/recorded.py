@@ -79,7 +79,10 @@ class Recorded:
         return self._tape.call(np.power, other, self)
 
     def _unknown(self, *args: Any) -> NoReturn:
-        raise UnrecordableError("values are known, and changed in place, only when the tape is played")
+        raise UnrecordableError("values are known only when the tape is played")
+
+    def _changed(self, other: Any) -> NoReturn:
+        raise UnrecordableError("a part changes an array in place")
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = __setitem__ = _unknown
 
@@ -123,7 +126,7 @@ for _name, _function in _BINARY.items():
     setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
 for _name in ("pow", *_BINARY):
     # not as a new array: NumPy changes the array itself, and with it every view of it
-    setattr(Recorded, f"__i{_name}__", Recorded._unknown)
+    setattr(Recorded, f"__i{_name}__", Recorded._changed)
 for _name, _function in _COMPARISONS.items():
     setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
 for _name, _function in _UNARY.items():
