@@ -25,31 +25,50 @@ def rehearse(
     So it does where a layer writes into what it is given, or draws random numbers outside of training. The rows are x
     and their targets t, or two of zeros.
     """
-    contexts = network.contexts(xp, 0, 0)
     dtype = getattr(xp, network.dtype)
     x = xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)) if x is None else x
-    arrays, rows = [_read_only(x)], x.shape[0]
-    for stage, of_stage, context in zip(network.stages, params, contexts, strict=True):
-        x, layer, shape = arrays[-1], stage.layer, (rows, *stage.output_shape)
-        fine, own = xp.all(xp.isfinite(x)), {name: _read_only(array) for name, array in of_stage.items()}
-        for each in (Context(False), context):
-            y = _called(stage.name, layer, layer.forward, shape, dtype, own, x, each)
-            _check_nan(stage.name, layer, layer.forward, y, fine, xp)
-        arrays.append(_read_only(y))
-        dy = _read_only(xp.zeros(shape, dtype=dtype))
+    own = [{name: _read_only(array) for name, array in of_stage.items()} for of_stage in params]
+    contexts = network.contexts(xp, 0, 0)
+    arrays = _forward(network, own, xp, x, contexts)
+    of_loss, dx = _of_loss(network, xp, arrays, t), None
+    for i, stage in reversed([*enumerate(network.stages)]):
+        (x, y), layer, context, dy = arrays[i : i + 2], stage.layer, contexts[i], _read_only(of_loss.get(i + 1, dx))
         if stage.trained:
             with naming(layer, "gradients", stage.name):
-                layer.gradients(own, x, arrays[-1], dy, context.again())
+                layer.gradients(own[i], x, y, dy, context.again())
         if x.dtype == dtype:
-            fine = xp.all(xp.isfinite(y))
-            dx = _called(stage.name, layer, layer.backward, x.shape, dtype, own, x, arrays[-1], dy, context.again())
+            fine = xp.all(xp.isfinite(y)) and xp.all(xp.isfinite(dy))
+            dx = _called(stage.name, layer, layer.backward, x.shape, dtype, own[i], x, y, dy, context.again())
             _check_nan(stage.name, layer, layer.backward, dx, fine, xp)
+
+
+def _forward(
+    network: Network, params: Sequence[Params], xp: Any, x: Array, contexts: Sequence[Context]
+) -> Sequence[Array]:
+    """The input, then the output of every stage in training."""
+    arrays, dtype = [_read_only(x)], getattr(xp, network.dtype)
+    for stage, own, training in zip(network.stages, params, contexts, strict=True):
+        x, layer = arrays[-1], stage.layer
+        fine = xp.all(xp.isfinite(x))
+        for context in (Context(False), training):
+            y = _called(stage.name, layer, layer.forward, (len(x), *stage.output_shape), dtype, own, x, context)
+            _check_nan(stage.name, layer, layer.forward, y, fine, xp)
+        arrays.append(_read_only(y))
+    return arrays
+
+
+def _of_loss(network: Network, xp: Any, arrays: Sequence[Array], t: Array | None) -> dict[int, Array]:
+    """What flows back from the loss into arrays[i], by i: its gradient if there are targets, or else zeros."""
+    (z, y), last, dtype = arrays[-2:], len(arrays) - 1, getattr(xp, network.dtype)
+    upstream = {last: xp.zeros(y.shape, dtype=dtype)}
     if (loss := network.loss) is not None:
-        z, y = arrays[-2:]
-        t = _read_only(xp.zeros(y.shape, dtype=dtype) if t is None else t)
+        due = _read_only(upstream[last] if t is None else t)
         of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
-        _called("loss", loss, of_rows, (rows,), dtype, z if network.linked else y, t)
-        _called("loss", loss, gradient, y.shape, dtype, y, t)
+        _called("loss", loss, of_rows, (len(y),), dtype, z if network.linked else y, due)
+        dy = _called("loss", loss, gradient, y.shape, dtype, y, due)
+        if t is not None:
+            upstream[last - 1 if network.linked else last] = dy / len(y)
+    return upstream
 
 
 def _called(

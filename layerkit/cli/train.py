@@ -79,8 +79,8 @@ def command(
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
     from layerkit.data.reading import File
-    from layerkit.engines.processes import Processes, alone_on_stdout, check_same, leaving_at_once
-    from layerkit.errors import LayerkitError, PartError, TrainingError
+    from layerkit.engines.processes import Processes, agreed, alone_on_stdout, check_same, leaving_at_once
+    from layerkit.errors import PartError, TrainingError
     from layerkit.files import check_writable, digests
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
@@ -104,15 +104,16 @@ def command(
             processes = join(coordinator, num_processes, process_id, partial(click.echo, err=True))
             signals.heed()  # JAX's runtime takes SIGTERM
         quiet = quiet or not processes.first
-        if processes.first:
-            check_writable(path)
-            if not dry_run:
-                signals.before_leaving = contexts.enter_context(only_trainer(path))
-        opened = open_model(model, fields, output, restart)
-        opened.engine = engine
-        document, begun = opened.document, opened.step
-        rows = None if data is None else File(data, opened.document)
-        plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
+        with agreed(processes):
+            if processes.first:
+                check_writable(path)
+                if not dry_run:
+                    signals.before_leaving = contexts.enter_context(only_trainer(path))
+            opened = open_model(model, fields, output, restart)
+            opened.engine = engine
+            document, begun = opened.document, opened.step
+            rows = None if data is None else File(data, opened.document)
+            plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
         if together:
             check_same(
                 {
@@ -147,14 +148,10 @@ def command(
                 if processes.first and opened.step and not path.exists():
                     opened.save()  # the last finite model, where there is none yet
                 raise
-        unsaved: LayerkitError | None = None
-        if trained.steps and processes.first:
-            try:
-                opened.save()
-            except LayerkitError as error:
-                unsaved = error
-        if processes.anyone(unsaved is not None):
-            raise unsaved or TrainingError("the first process couldn't save the model, and says why")
+        if trained.steps:
+            with agreed(processes):
+                if processes.first:
+                    opened.save()
     if not quiet:
         audience.tell(partial(_say_trained, model, opened, form=form), trained)
     if not trained.stopped:

@@ -17,6 +17,9 @@ from layerkit.parts import Optimizer, Params
 def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
     """The gradient of a stage's own parameter. Raises PartError unless it has its shape and real numbers."""
     where, layer = f"{stage.name}.{name}", f"{type(stage.layer).__name__}.gradients"
+    if not isinstance(gradients, Mapping):
+        found = type(gradients).__name__
+        raise PartError(f"{layer} gives a {found} where a dict by the parameters' names is due", where)
     if name not in gradients:
         given = ", ".join(map(repr, gradients)) or "none"
         raise PartError(f"{layer} gives no gradient of it; those that it gives: {given}", where)

@@ -7,9 +7,10 @@ import socket
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_address
 from threading import Timer
 
-from layerkit.engines.processes import Processes, processes
+from layerkit.engines.processes import LOST, Processes, processes
 from layerkit.errors import DocumentError, TrainingError
 
 SECONDS_TO_MEET = 300
@@ -54,7 +55,10 @@ def join(coordinator: str | None, count: int | None, number: int | None, waiting
             raise TrainingError(f"the processes didn't meet at {coordinator}: {error}") from None
         finally:
             watch.cancel()
-    of_each = Counter(device.process_index for device in jax.devices())
+    try:
+        of_each = Counter(device.process_index for device in jax.devices())
+    except RuntimeError as error:  # JAX tells each of the others' devices
+        raise TrainingError(f"{LOST} ({str(error).partition(chr(10))[0]})") from None
     if len(set(of_each.values())) > 1:
         listed = ", ".join(f"{each} has {devices}" for each, devices in sorted(of_each.items()))
         raise TrainingError(f"each process needs as many devices as any other: process {listed}")
@@ -64,9 +68,18 @@ def join(coordinator: str | None, count: int | None, number: int | None, waiting
 def _checked(coordinator: str) -> tuple[str, int]:
     """Host and port. Raises DocumentError."""
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    address = host.removeprefix("[").removesuffix("]")
+    if not _is_host(address) or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise DocumentError(f"is HOST:PORT, such as 10.0.0.1:7000, not {coordinator!r}", "--coordinator")
-    return host.strip("[]"), int(port)
+    return address, int(port)
+
+
+def _is_host(address: str) -> bool:
+    """Whether it is a name, or an address of either version."""
+    try:
+        return bool(address) and (":" not in address or bool(ip_address(address)))
+    except ValueError:
+        return False
 
 
 def _listening_at(host: str, port: int, first: bool) -> str | None:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -38,6 +38,19 @@ def processes() -> Processes:
     if jax.process_count() == 1:
         return Processes()
     return Processes(jax.process_index() == 0, lambda: float(_gathered(perf_counter())[0]), lambda x: any(_gathered(x)))
+
+
+@contextmanager
+def agreed(among: Processes) -> Iterator[None]:
+    """Refuse in every process what one of them refuses inside: its own error there, TrainingError in the others."""
+    try:
+        yield
+    except LayerkitError:
+        with suppress(TrainingError):  # of the others, who may be gone
+            among.anyone(True)
+        raise
+    if among.anyone(False):
+        raise TrainingError("another process can't go on, and says why")
 
 
 @contextmanager

@@ -88,7 +88,19 @@ def test_where_the_first_can_not_save_the_others_end_with_it(document: Path) -> 
     results = ended([first, started(document, *place, "1", "--steps", "4")])
     assert [code for code, _, _ in results] == [1, 1]
     assert "can't be written: File too large" in results[0][2]
-    assert "the first process couldn't save the model" in results[1][2]
+    assert "another process can't go on, and says why" in results[1][2]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_where_one_refuses_before_the_first_step_the_others_end_with_it(number: int, document: Path) -> None:
+    place = ["--engine", "jax", "--coordinator", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
+    none_there: list[list[str]] = [[], []]
+    none_there[number] = ["--data", str(document.parent / "gone.csv")]
+    results = ended([started(document, *place, str(i), "--steps", "4", *none_there[i]) for i in range(2)])
+    assert results[number][0] == 2
+    assert "gone.csv" in results[number][2]
+    assert results[1 - number][0] == 1
+    assert "another process can't go on, and says why" in results[1 - number][2]
 
 
 def test_a_signal_to_one_stops_all_at_the_same_step(document: Path) -> None:
