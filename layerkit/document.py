@@ -156,9 +156,9 @@ def parse(
     for path, value in (changes or {}).items():
         _change(fields, path, value)
     if fields.get("format", FORMAT) != FORMAT or isinstance(fields.get("format"), bool):
-        where = f"{jsontext.locate(text, ('format',), source)}: format"
         shown = json.dumps(fields["format"])
-        raise DocumentError(f"this layerkit reads format {FORMAT}, not {shown}; a newer one may read it", where)
+        newer = DocumentError(f"this layerkit reads format {FORMAT}, not {shown}; a newer one may read it", "format")
+        raise located(newer, text, source, changes)
     try:
         return Document.model_validate(fields, context=dict(origin or {}))
     except ValidationError as error:

@@ -96,7 +96,10 @@ def predictions(document: Document, outputs: Array) -> Predictions:
 
 def _plain(values: Sequence[Any]) -> list[Any]:
     """The values as JSON and NumPy have them: numbers and texts; anything else as the text that it prints."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        array = np.empty(0, object)
     plain: list[Any] = (array if array.dtype.kind in "biufU" else np.array([*map(str, values)], str)).tolist()
     return plain
 

@@ -143,9 +143,12 @@ def load(part: Installed, base: type) -> type:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         raise PartError(f"{described} lacks {', '.join(missing)}, which every {part.kind} defines")
-    for field in TAKEN.get(part.kind, ("type",)):
-        if field in getattr(loaded, "model_fields", ()):
-            raise PartError(f'{described} has a field "{field}", a word of the document\'s own grammar: rename it')
+    for name, field in getattr(loaded, "model_fields", {}).items():
+        if name in TAKEN.get(part.kind, ("type",)):
+            raise PartError(f'{described} has a field "{name}", a word of the document\'s own grammar: rename it')
+        if field.validation_alias or field.serialization_alias:
+            message = f'has an alias for its field "{name}", and a field is written in JSON by its own name: rename it'
+            raise PartError(f"{described} {message}")
     return loaded
 
 

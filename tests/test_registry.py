@@ -89,6 +89,11 @@ def test_listing_imports_no_plugin(install: Callable[..., None]) -> None:
             'has a field "trainable", a word of the document\'s own grammar',
         ),
         (
+            "from layerkit import Sigmoid\nfrom pydantic import Field\n"
+            "class Half(Sigmoid):\n    name_: float = Field(1.0, alias='name')",
+            'has an alias for its field "name_", and a field is written in JSON by its own name',
+        ),
+        (
             "import layerkit\nclass Half(layerkit.Activation):\n    def derivative(self, x, y): return x",
             "lacks __call__",
         ),

@@ -46,7 +46,10 @@ def changes_option(function: Command) -> Command:
 
 
 def fields_of(changes: Sequence[str]) -> dict[str, Any]:
-    """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text. Raises UsageError."""
+    """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text.
+
+    Raises UsageError, and DocumentError for a value that no document could hold.
+    """
     fields: dict[str, Any] = {}
     for change in changes:
         path, equals, text = change.partition("=")
@@ -56,6 +59,10 @@ def fields_of(changes: Sequence[str]) -> dict[str, Any]:
             fields[path] = json.loads(text)
         except ValueError:
             fields[path] = text
+        except RecursionError:
+            from layerkit.errors import DocumentError
+
+            raise DocumentError("brackets are nested too deeply", f"--set {path}") from None
     return fields
 
 

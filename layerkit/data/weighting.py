@@ -63,6 +63,8 @@ def class_names(document: Document, t: Array) -> Sequence[str]:
         raise DocumentError("weighs the classes of one output column that is a category, and there is none", WHERE)
     if t.ndim == 2 and np.array_equal(t, t.astype(bool)):
         return [str(i) for i in range(max(t.shape[1], 2))]
+    if t.ndim == 1:
+        raise DocumentError("weighs rows by their class, and y has one number a row, without an axis of classes", WHERE)
     if t.ndim != 2:
         raise DocumentError(f"weighs rows by their class, and y has more of them: {list(t.shape[1:])} a row", WHERE)
     raise DocumentError("weighs classes, and y holds other numbers than 0 and 1", WHERE)

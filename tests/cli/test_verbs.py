@@ -137,6 +137,8 @@ def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, c
         ('layers[1]={"type":"dense"}', "layers[1].units"),
         ("layers[1].kernel=[[1]]", "layers[1].kernel"),
         ("colour=red", "colour"),
+        ("format=9", "format"),
+        ("layers=" + 60_000 * "[", "layers"),
     ],
 )
 def test_what_set_brings_wrong_is_said_of_set(change: str, where: str, models: Path, cli: Callable[..., Any]) -> None:

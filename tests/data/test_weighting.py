@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import DataError, Dense, DocumentError, Model
+from layerkit import DataError, Dense, DocumentError, Layer, Model
 
 
 def line(**fields: Any) -> Model:
@@ -102,3 +102,23 @@ def test_targets_that_are_no_class_of_a_row_are_refused(shape: list[int], t: np.
     model = Model(input=shape, layers=layers, loss="cross_entropy", optimizer="sgd", training=training)
     with pytest.raises(DocumentError, match=due):
         model.train(np.ones((6, *shape)), t, steps=1)
+
+
+class Sum(Layer):
+    """One number a row, without an axis."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return ()
+
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        return x.__array_namespace__().sum(x, axis=1)
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Any) -> Any:
+        return dy[:, None] + 0.0 * x
+
+
+def test_so_is_one_number_a_row_without_an_axis() -> None:
+    layers, training = [{"type": "dense", "units": 3}, Sum()], {"class_weights": "balanced"}
+    model = Model(input=[4], layers=layers, loss="half_squared_error", optimizer="sgd", training=training)
+    with pytest.raises(DocumentError, match="weighs rows by their class, and y has one number a row"):
+        model.train(np.ones((6, 4)), np.ones(6), steps=1)
