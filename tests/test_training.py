@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Dense, DocumentError, Model, Pace, PartError, Schedule, TrainingError
+from layerkit import SGD, Dense, DocumentError, Model, Pace, PartError, Schedule, TrainingError
 from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPySession
 
@@ -247,6 +247,22 @@ class TestDivergence:
         kept = layerkit.load(path.with_suffix(".safetensors"))
         assert kept.step == 1
         assert weight(kept) == pytest.approx(1e30)
+
+    def test_so_is_the_model_before_a_part_fails(
+        self, tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        update = SGD.update
+
+        def tires(sgd: SGD, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+            return update(sgd, parameter, gradient, slots, step) if step < 3 else 1 / 0
+
+        monkeypatch.setattr(SGD, "update", tires)
+        path = self.wild(tmp_path)
+        ran = cli("train", path, "--set", "optimizer.learning_rate=0.5")
+        assert (ran.code, "SGD.update fails: ZeroDivisionError" in ran.err) == (2, True)
+        kept = layerkit.load(path.with_suffix(".safetensors"))
+        assert kept.step == 2
+        assert weight(kept) == pytest.approx(0.75)
 
     def test_an_earlier_file_stays_as_it_was(self, tmp_path: Path, cli: Any) -> None:
         path = self.wild(tmp_path)
