@@ -11,7 +11,7 @@ import numpy as np
 from layerkit.engines.aligned import zeros
 from layerkit.engines.checks import checked_slots
 from layerkit.engines.recorded import Number
-from layerkit.engines.tape import SMALL, Tape
+from layerkit.engines.tape import Tape
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
@@ -62,13 +62,15 @@ class BlockedUpdate:
         self._pool: ThreadPoolExecutor | None = None
         self._now = Number(np.float64(1)), Number(np.float64(1))
         stretches = [list(_stretches(gradient, *turn)) for turn in (self.turns, self.turns[::-1])]
-        self._works = [self._shared_out(blocks, optimizer) for blocks in stretches] if optimizer else []
+        recordings = [_Recording(optimizer, self._now) for _ in range(self._threads)] if optimizer else []
+        self._works = [self._shared_out(blocks, optimizer, recordings) for blocks in stretches] if optimizer else []
 
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step; False, and nothing changed, if that gives what isn't finite."""
         # NumPy's own floats, as in an array: where Python's would raise, they are infinite
         self._now[0].value, self._now[1].value = np.float64(step), np.float64(factor)
-        done = all(self._each(self._works[self.turn]))
+        works = self._works[self.turn]
+        done = works[0]() if len(works) == 1 else all(self._on_threads(works))
         if done:
             self.turn = 1 - self.turn
         return done
@@ -83,13 +85,15 @@ class BlockedUpdate:
         """What an update that gave False would have made of them."""
         return self.turns[1 - self.turn]
 
-    def _shared_out(self, blocks: Sequence[Block], optimizer: Optimizer) -> list[Callable[[], bool]]:
+    def _shared_out(
+        self, blocks: Sequence[Block], optimizer: Optimizer, recordings: Sequence[_Recording]
+    ) -> list[Callable[[], bool]]:
         """For each thread, what updates its blocks and says whether all is finite."""
         share = -(-len(blocks) // self._threads) or 1
-        return [self._work(blocks[first : first + share], optimizer) for first in range(0, len(blocks), share)]
+        shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
+        return [self._work(own, optimizer, recorded) for own, recorded in zip(shares, recordings)]
 
-    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
-        recorded = _Recording(optimizer, self._now)
+    def _work(self, blocks: Sequence[Block], optimizer: Optimizer, recorded: _Recording) -> Callable[[], bool]:
         calls = [(block, recorded(block)) for block in blocks]
         plain = [_plain(block, optimizer, self._now) for block in blocks]
         updates = [_playing(own, block, each) if own else each for (block, own), each in zip(calls, plain, strict=True)]
@@ -101,10 +105,8 @@ class BlockedUpdate:
 
         return work
 
-    def _each(self, works: Sequence[Callable[[], bool]]) -> list[bool]:
+    def _on_threads(self, works: Sequence[Callable[[], bool]]) -> list[bool]:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
-        if len(works) == 1:
-            return [work() for work in works]
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
@@ -138,10 +140,8 @@ class _Recording:
         self._tapes: dict[int, tuple[Tape, Block] | None] = {}
 
     def __call__(self, block: Block) -> list[Callable[[], object]] | None:
-        """What to play to update this block; None for a small one, or if the optimizer can't be recorded."""
+        """What to play to update this block; None if the optimizer can't be recorded."""
         size = len(block.gradient)
-        if size < SMALL:
-            return None
         if size not in self._tapes:
             try:
                 self._tapes[size] = self._record(block)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from layerkit.engines.recorded import UnrecordableError
+from layerkit.engines.reducing import REDUCTIONS, reducing
 from layerkit.ops import Array
 
-_REDUCTIONS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
+_AXES_OF_DOT = {np.matmul: {2}, np.vecdot: {1}}
+"""The functions that are np.dot of operands of so many axes."""
 _EXTREMES = {np.maximum, np.minimum}
 _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 """Functions that fill a given array, as all of NumPy's ufuncs do."""
@@ -19,7 +21,8 @@ _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 
 def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Array) -> Callable[[], object]:
     """The call, its result put into `out`."""
-    if function is np.matmul and all(isinstance(each, np.ndarray) and each.ndim == 2 for each in (*args, out)):
+    axes = {each.ndim if isinstance(each, np.ndarray) else 0 for each in args}
+    if axes == _AXES_OF_DOT.get(function) and not kwargs and out.dtype.kind == "f":
         return partial(np.dot, *args, out)  # the same product, with half the way to it
     if isinstance(function, np.ufunc):
         operands = args if function.signature else [_operand(value, function, args, out) for value in args]
@@ -28,9 +31,8 @@ def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: A
         return partial(function, *operands, out)
     if function in _FILLING:
         return partial(function, *args, **kwargs, out=out)
-    if function in _REDUCTIONS and len(args) == 1:
-        # what np.sum and its like come down to
-        return partial(_REDUCTIONS[function].reduce, *args, **{"axis": None, **kwargs}, out=out)
+    if function in REDUCTIONS and len(args) == 1:
+        return reducing(function, *args, kwargs, out)
     if function is np.where and np.result_type(args[0]) == np.bool_:
         return partial(_choose, out, *args)
     if function is np.astype:

@@ -1,7 +1,8 @@
 """The tape: the NumPy calls of a step, recorded once with the arrays that they fill, and played for every batch.
 
 A part is pure and never looks at an array's values, so the calls of one step are those of every step. What is played
-again costs neither the parts' own Python nor a new array, and gives the same bits: it is the same calls.
+again costs neither the parts' own Python nor a new array, and gives the same numbers: it is the same calls, and only
+sums are made in another order.
 """
 
 from __future__ import annotations
