@@ -14,6 +14,8 @@ from layerkit.ops import Array
 
 _AXES_OF_DOT = {np.matmul: {2}, np.vecdot: {1}}
 """The functions that are np.dot of operands of so many axes."""
+_LARGE = 8192
+"""A product of so many numbers isn't left to np.dot, which clears their place first."""
 _EXTREMES = {np.maximum, np.minimum}
 _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 """Functions that fill a given array, as all of NumPy's ufuncs do."""
@@ -22,7 +24,7 @@ _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Array) -> Callable[[], object]:
     """The call, its result put into `out`."""
     axes = {each.ndim if isinstance(each, np.ndarray) else 0 for each in args}
-    if axes == _AXES_OF_DOT.get(function) and not kwargs and out.dtype.kind == "f":
+    if axes == _AXES_OF_DOT.get(function) and not kwargs and out.dtype.kind == "f" and out.size < _LARGE:
         return partial(np.dot, *args, out)  # the same product, with half the way to it
     if isinstance(function, np.ufunc):
         operands = args if function.signature else [_operand(value, function, args, out) for value in args]

@@ -11,7 +11,7 @@ from layerkit.data.batches import Rows
 from layerkit.engines.aligned import zeros
 from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
 from layerkit.engines.checks import check_optimizer, check_update, checked_gradient, finite_outputs, not_finite, stopped
-from layerkit.engines.recorded_step import RecordedStep
+from layerkit.engines.recorded_step import RecordedStep, Update
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError
 from layerkit.network import Network, equal_weights
@@ -112,14 +112,13 @@ class NumPySession(Session):
     def _take_step(self, batch: Rows) -> float:
         recipe, step = self._recipe, self._step + 1
         assert recipe.optimizer is not None
-        loss, all_updates = self._passes(batch, step)
+        loss, updates = self._passes(batch, step)
         if not isfinite(loss):
             raise self._diverged(batch, step)
         if recipe.clip_norm is not None:
             self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
-        for i, updates in enumerate(all_updates):
-            for name, value in updates.items():
-                self._check_update(i, name, value, step)
+        for i, name, value in updates:
+            self._check_update(i, name, value, step)
         factor = recipe.factor(step)
         try:
             fine = self._update(step, factor)
@@ -128,14 +127,13 @@ class NumPySession(Session):
                 raise error
         if not fine:
             raise self._overflowed(step)
-        for i, updates in enumerate(all_updates):
-            for name, value in updates.items():
-                self._params[i][name][...] = value
+        for i, name, value in updates:
+            self._params[i][name][...] = value
         self._step = step
         return loss
 
-    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[Mapping[str, Array]]]:
-        """Fill the gradient; the loss, and what each stage wants of its parameters that aren't trained."""
+    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[Update]]:
+        """Fill the gradient; the loss, and what the stages want of their parameters that aren't trained."""
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):
             try:
@@ -145,7 +143,8 @@ class NumPySession(Session):
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
-        return float(passes.loss), passes.updates
+        updates = [(i, name, value) for i, own in enumerate(passes.updates) for name, value in own.items()]
+        return float(passes.loss), updates
 
     def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
         """The step on a tape, for each shape of a batch; None where a part can't be recorded."""

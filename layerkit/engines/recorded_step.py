@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from layerkit.engines.tape import Tape
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Params
+
+Update: TypeAlias = tuple[int, str, Array]
+"""The number of a stage, the name of a parameter of its own, and an array for it."""
 
 
 class RecordedStep:
@@ -27,7 +31,7 @@ class RecordedStep:
         network: Network,
         params: Sequence[Params],
         vectors: Sequence[Array],
-        gradients: Sequence[tuple[int, str, Array]],
+        gradients: Sequence[Update],
         batch: Rows,
         weights: Array,
         seed: int,
@@ -37,33 +41,35 @@ class RecordedStep:
         self._x, self._t, self._weights = (zeros(each.size, each.dtype).reshape(each.shape) for each in given)
         for own, each in zip((self._x, self._t, self._weights), given, strict=True):
             np.copyto(own, each)
+        self._given_weights = weights
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
         passes = network.passes(
             watched, tape.watch(self._x), tape.watch(self._t), seed, tape.watch(self._step), tape.watch(self._weights)
         )
         self._loss = np.zeros((), dtype=self._weights.dtype)
-        updates: list[Mapping[str, Array]] = []
-        for own in passes.updates:
-            updates.append({name: zeros(value.size, value.dtype).reshape(value.shape) for name, value in own.items()})
+        self.updates: list[Update] = []
+        for stage, own in enumerate(passes.updates):
             for name, value in own.items():
+                self.updates.append((stage, name, zeros(value.size, value.dtype).reshape(value.shape)))
                 # a copy: the layer may have used the very array for something else
-                tape.into(_watched(tape, value * 1.0), updates[-1][name])
-        self.updates: Sequence[Mapping[str, Array]] = updates
+                tape.into(_watched(tape, value * 1.0), self.updates[-1][2])
         tape.into(_watched(tape, passes.loss), self._loss)
         for stage, name, target in gradients:
             found = passes.gradients[stage][name]
             if found.shape != target.shape or found.dtype.kind not in "biuf":
                 raise ValueError(f"{name} has the gradient {found.dtype} {found.shape}")  # the plain step says it
             tape.into(_watched(tape, found), target)
-        tape.finish([self._loss, *(array for _, _, array in gradients), *(a for own in updates for a in own.values())])
+        tape.finish([self._loss, *(array for _, _, array in (*gradients, *self.updates))])
         self._calls = [tape.over([(vectors[0], vector)]) for vector in vectors]
 
     def __call__(self, batch: Rows, weights: Array, step: int, turn: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""
         np.copyto(self._x, batch.x)
         np.copyto(self._t, batch.t)
-        np.copyto(self._weights, weights)
+        if weights is not self._given_weights:  # mostly they are the equal ones of the step before
+            np.copyto(self._weights, weights)
+            self._given_weights = weights
         self._step[0] = step % 2**32  # a counter that runs over, as in Random
         for call in self._calls[turn]:
             call()
