@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from layerkit.engines.aligned import zeros
 from layerkit.engines.checks import checked_slots
-from layerkit.engines.recorded import Number
+from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.tape import Tape
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
@@ -29,107 +30,80 @@ PARAMETER = ""
 
 
 class Block(NamedTuple):
-    """One stretch of all that the optimizer reads, and of where it writes: PARAMETER, and each slot."""
+    """One stretch of all that the optimizer reads, and of all but the gradient it writes: PARAMETER, and each slot."""
 
     gradient: Array
-    old: dict[str, Array]
-    new: dict[str, Array]
+    held: dict[str, Array]
 
-    def arrays(self) -> list[Array]:
-        """Each of them."""
-        return [self.gradient, *self.old.values(), *self.new.values()]
-
-    def written(self) -> list[tuple[Array, Array]]:
-        """What an update writes, as `finite` takes it."""
-        return paired([*self.new.values()])
+    @property
+    def parts(self) -> tuple[Array, dict[str, Array]]:
+        """The parameter, and the slots."""
+        return self.held[PARAMETER], {name: array for name, array in self.held.items() if name != PARAMETER}
 
 
 class BlockedUpdate:
-    """The updates of one vector by one optimizer. Nothing is changed by one that gives what isn't finite.
-
-    There are two of each array: what one update reads, the next one writes.
-    """
+    """The updates of one vector and its slots by one optimizer, in place."""
 
     def __init__(
         self, optimizer: Optimizer | None, vector: Array, gradient: Array, slots: dict[str, Array], threads: int = 1
     ) -> None:
-        first = {PARAMETER: vector, **slots}
-        self.turns = first, {name: zeros(len(array), array.dtype) for name, array in first.items()}
-        """The vector and the slots, twice."""
-        self.turn = 0
-        """Which of the two holds what the last update left."""
-        self._threads = threads if len(vector) >= MANY else 1
-        self._pool: ThreadPoolExecutor | None = None
+        self.held = {PARAMETER: vector, **slots}
+        """The vector and the slots."""
         self._now = Number(np.float64(1)), Number(np.float64(1))
-        stretches = [list(_stretches(gradient, *turn)) for turn in (self.turns, self.turns[::-1])]
-        recordings = [_Recording(optimizer, self._now) for _ in range(self._threads)] if optimizer else []
-        self._works = [self._shared_out(blocks, optimizer, recordings) for blocks in stretches] if optimizer else []
+        self._pool: ThreadPoolExecutor | None = None
+        blocks = list(_stretches(gradient, self.held)) or [Block(gradient, self.held)]
+        share = -(-len(blocks) // (threads if len(vector) >= MANY else 1)) or 1
+        shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
+        self._works = [self._work(own, optimizer) for own in shares] if optimizer else []
 
     def __call__(self, step: int, factor: float) -> bool:
-        """Take the step; False, and nothing changed, if that gives what isn't finite."""
+        """Take the step, and say whether all that it gave is finite.
+
+        Where it isn't, or an error is raised, some blocks are changed, and some may not be.
+        """
         # NumPy's own floats, as in an array: where Python's would raise, they are infinite
         self._now[0].value, self._now[1].value = np.float64(step), np.float64(factor)
-        works = self._works[self.turn]
-        done = works[0]() if len(works) == 1 else all(self._on_threads(works))
-        if done:
-            self.turn = 1 - self.turn
-        return done
+        return self._works[0]() if len(self._works) == 1 else self._on_threads()
 
-    @property
-    def held(self) -> dict[str, Array]:
-        """The vector and the slots as the last update left them."""
-        return self.turns[self.turn]
-
-    @property
-    def refused(self) -> dict[str, Array]:
-        """What an update that gave False would have made of them."""
-        return self.turns[1 - self.turn]
-
-    def _shared_out(
-        self, blocks: Sequence[Block], optimizer: Optimizer, recordings: Sequence[_Recording]
-    ) -> list[Callable[[], bool]]:
-        """For each thread, what updates its blocks and says whether all is finite."""
-        share = -(-len(blocks) // self._threads) or 1
-        shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
-        return [self._work(own, optimizer, recorded) for own, recorded in zip(shares, recordings)]
-
-    def _work(self, blocks: Sequence[Block], optimizer: Optimizer, recorded: _Recording) -> Callable[[], bool]:
-        calls = [(block, recorded(block)) for block in blocks]
-        plain = [_plain(block, optimizer, self._now) for block in blocks]
-        updates = [_playing(own, block, each) if own else each for (block, own), each in zip(calls, plain, strict=True)]
+    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
+        """What updates these blocks and says whether all is finite."""
+        recorded = _Recording(optimizer, self._now)
+        updates = [recorded(block) or _plain(block, optimizer, self._now) for block in blocks]
+        written = [paired([*block.held.values()]) for block in blocks]
 
         def work() -> bool:
             recorded.set_numbers()
-            done = [update() for update in updates]  # all of them: what isn't done couldn't be undone
-            return all(done)
+            for update, arrays in zip(updates, written):
+                update()
+                if not finite(arrays):
+                    return False
+            return True
 
         return work
 
-    def _on_threads(self, works: Sequence[Callable[[], bool]]) -> list[bool]:
+    def _on_threads(self) -> bool:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
-        if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor, wait
 
-            self._pool = ThreadPoolExecutor(len(works) - 1)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(len(self._works) - 1)
 
         def quiet(work: Callable[[], bool]) -> bool:
             with np.errstate(all="ignore"):  # which each thread has of its own
                 return work()
 
-        others = [self._pool.submit(quiet, work) for work in works[1:]]
-        return [works[0](), *(other.result() for other in others)]
+        others = [self._pool.submit(quiet, work) for work in self._works[1:]]
+        try:
+            done = self._works[0]()
+        finally:
+            wait(others)  # after an error, too: nobody is to write any more
+        return all([done, *(other.result() for other in others)])
 
 
-def _stretches(gradient: Array, old: dict[str, Array], new: dict[str, Array]) -> Iterator[Block]:
+def _stretches(gradient: Array, held: dict[str, Array]) -> Iterator[Block]:
     for first in range(0, len(gradient), BLOCK):
         at = slice(first, first + BLOCK)
-        own, written = ({name: array[at] for name, array in each.items()} for each in (old, new))
-        yield Block(gradient[at], own, written)
-
-
-def _parted(arrays: dict[str, Array]) -> tuple[Array, dict[str, Array]]:
-    """The parameter, and the slots."""
-    return arrays[PARAMETER], {name: array for name, array in arrays.items() if name != PARAMETER}
+        yield Block(gradient[at], {name: array[at] for name, array in held.items()})
 
 
 class _Recording:
@@ -137,10 +111,10 @@ class _Recording:
 
     def __init__(self, optimizer: Optimizer, now: tuple[Number, Number]) -> None:
         self._optimizer, self._now = optimizer, now
-        self._tapes: dict[int, tuple[Tape, Block] | None] = {}
+        self._tapes: dict[int, tuple[Tape, Block, dict[str, Array]] | None] = {}
 
-    def __call__(self, block: Block) -> list[Callable[[], object]] | None:
-        """What to play to update this block; None if the optimizer can't be recorded."""
+    def __call__(self, block: Block) -> Callable[[], None] | None:
+        """What updates this block; None if the optimizer can't be recorded."""
         size = len(block.gradient)
         if size not in self._tapes:
             try:
@@ -149,7 +123,7 @@ class _Recording:
                 # it looks at numbers, or it fails: the plain call works, or says what is wrong
                 self._tapes[size] = None
         found = self._tapes[size]
-        return found and found[0].over(list(zip(found[1].arrays(), block.arrays(), strict=True)))
+        return found and _playing(*found, block)
 
     def set_numbers(self) -> None:
         """Work out the numbers of this step, once for all blocks."""
@@ -157,47 +131,49 @@ class _Recording:
             if found:
                 found[0].set_numbers()
 
-    def _record(self, block: Block) -> tuple[Tape, Block]:
-        def blank(arrays: dict[str, Array]) -> dict[str, Array]:
-            return {name: np.ones_like(array) for name, array in arrays.items()}
-
-        own = Block(np.ones_like(block.gradient), blank(block.old), blank(block.new))
+    def _record(self, block: Block) -> tuple[Tape, Block, dict[str, Array]]:
+        """The tape, what it reads, and what it writes for each array that is held."""
+        own = Block(np.ones_like(block.gradient), {name: np.ones_like(each) for name, each in block.held.items()})
+        new = {name: zeros(each.size, each.dtype) for name, each in own.held.items()}
         tape = Tape()
         step, factor = map(tape.watch_number, self._now)
-        parameter, slots = _parted({name: tape.watch(array) for name, array in own.old.items()})
+        parameter, slots = own._replace(held={name: tape.watch(array) for name, array in own.held.items()}).parts
         new_parameter, new_slots = self._optimizer.at(factor).update(parameter, tape.watch(own.gradient), slots, step)
         for name, values in {PARAMETER: new_parameter, **checked_slots(self._optimizer, new_slots)}.items():
-            tape.into(values, own.new[name])
-        tape.finish([*own.new.values()])
-        return tape, own
+            tape.into(values, new[name])
+        tape.finish([*new.values()])
+        if not tape.steady:
+            raise UnrecordableError("values may decide a shape, and the update would end halfway")
+        return tape, own, new
 
 
-def _plain(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> Callable[[], bool]:
-    written = block.written()
-    parameter, slots = _parted(block.old)
+def _playing(tape: Tape, own: Block, new: dict[str, Array], block: Block) -> Callable[[], None]:
+    """The calls of a tape over this block: they write in place what nobody reads after it, and the rest at the end."""
+    in_place = [name for name, array in own.held.items() if tape.may_replace(array, new[name])]
+    places = [(own.gradient, block.gradient)]
+    places += [(array, block.held[name]) for name, array in own.held.items()]
+    places += [(new[name], block.held[name]) for name in in_place]
+    calls = tape.over(places)
+    calls += [partial(np.copyto, block.held[name], array) for name, array in new.items() if name not in in_place]
 
-    def work() -> bool:
+    def play() -> None:
+        for call in calls:
+            call()
+
+    return play
+
+
+def _plain(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> Callable[[], None]:
+    def update() -> None:
         step, factor = (float(number.value) for number in now)
+        parameter, slots = block.parts
         new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
-        for name, values in {PARAMETER: new_parameter, **checked_slots(optimizer, new_slots)}.items():
-            block.new[name][...] = values
-        return finite(written)
+        found = {PARAMETER: new_parameter, **checked_slots(optimizer, new_slots)}
+        # a copy of what isn't a new array: it may lie where another is about to be written
+        for name, values in [(name, each if each.base is None else each.copy()) for name, each in found.items()]:
+            block.held[name][...] = values
 
-    return work
-
-
-def _playing(calls: Sequence[Callable[[], object]], block: Block, plain: Callable[[], bool]) -> Callable[[], bool]:
-    written = block.written()
-
-    def work() -> bool:
-        try:
-            for call in calls:
-                call()
-        except Exception:
-            return plain()  # values decide what the update is
-        return finite(written)
-
-    return work
+    return update
 
 
 def paired(arrays: Sequence[Array]) -> list[tuple[Array, Array]]:

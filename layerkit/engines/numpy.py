@@ -12,6 +12,7 @@ from layerkit.engines.aligned import zeros
 from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
 from layerkit.engines.checks import check_optimizer, check_update, checked_gradient, finite_outputs, not_finite, stopped
 from layerkit.engines.recorded_step import RecordedStep, Update
+from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError
 from layerkit.network import Network, equal_weights
@@ -33,7 +34,6 @@ class NumPySession(Session):
 
     def __init__(self, network: Network, recipe: Recipe, state: State) -> None:
         self._network, self._recipe = network, recipe
-        self._step = state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         vector = _end_to_end(self._shapes, state.parameters, network.dtype)
         self._gradient = zeros(len(vector), network.dtype)
@@ -42,8 +42,9 @@ class NumPySession(Session):
         flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
-        self._vectors = [turn[PARAMETER] for turn in self._update.turns]
-        self._turns = [network.by_stage({**fixed, **_views(each, self._shapes)}) for each in self._vectors]
+        self._params = network.by_stage({**fixed, **_views(vector, self._shapes)})
+        self._rewind = Rewind([vector, *flat.values(), *fixed.values()], state.step)
+        self._is_torn = False
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
@@ -55,6 +56,7 @@ class NumPySession(Session):
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         losses: list[float] = []
+        self._mend()
         with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
             try:
                 for batch in batches:
@@ -74,6 +76,7 @@ class NumPySession(Session):
 
     @property
     def state(self) -> State:
+        self._mend()
         arrays = {
             f"{stage.name}.{name}": np.array(array)
             for stage, own in zip(self._network.stages, self._params, strict=True)
@@ -84,13 +87,22 @@ class NumPySession(Session):
         return State(arrays, slots, self._step)
 
     @property
-    def _params(self) -> Sequence[Mapping[str, Array]]:
-        """The parameters of each stage: those that the last update wrote, and those that aren't trained."""
-        return self._turns[self._update.turn]
+    def _step(self) -> int:
+        return self._rewind.step
+
+    def _mend(self) -> None:
+        """Take back an update that went wrong, or that was interrupted, if the last one did."""
+        if self._is_torn:
+            first, batches = self._rewind.back()
+            with np.errstate(all="ignore"):
+                for step, batch in enumerate(batches, first + 1):
+                    self._advance(batch, step)
+            self._is_torn = False
 
     def _forward(self, x: Array, t: Array | None = None) -> tuple[Array, Array]:
         """The output outside training and, for targets t, the losses."""
         network = self._network
+        self._mend()
         try:
             with np.errstate(all="ignore"):
                 arrays = network.forward(self._params, x, [Context(False)] * len(network.stages))
@@ -110,7 +122,14 @@ class NumPySession(Session):
         return error
 
     def _take_step(self, batch: Rows) -> float:
-        recipe, step = self._recipe, self._step + 1
+        loss = self._advance(batch, self._rewind.before(batch))
+        self._rewind.after(batch)
+        self._is_torn = False
+        return loss
+
+    def _advance(self, batch: Rows, step: int) -> float:
+        """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were."""
+        recipe = self._recipe
         assert recipe.optimizer is not None
         loss, updates = self._passes(batch, step)
         if not isfinite(loss):
@@ -120,6 +139,7 @@ class NumPySession(Session):
         for i, name, value in updates:
             self._check_update(i, name, value, step)
         factor = recipe.factor(step)
+        self._is_torn = True
         try:
             fine = self._update(step, factor)
         except Exception as error:
@@ -129,7 +149,6 @@ class NumPySession(Session):
             raise self._overflowed(step)
         for i, name, value in updates:
             self._params[i][name][...] = value
-        self._step = step
         return loss
 
     def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[Update]]:
@@ -137,7 +156,7 @@ class NumPySession(Session):
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):
             try:
-                return recorded(batch, weights, step, self._update.turn), recorded.updates
+                return recorded(batch, weights, step), recorded.updates
             except Exception:
                 self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
@@ -150,11 +169,9 @@ class NumPySession(Session):
         """The step on a tape, for each shape of a batch; None where a part can't be recorded."""
         shape = batch.x.shape
         if shape not in self._recorded:
-            network, params, seed = self._network, self._turns[0], self._recipe.seed
+            network, seed = self._network, self._recipe.seed
             try:
-                self._recorded[shape] = RecordedStep(
-                    network, params, self._vectors, self._gradients, batch, weights, seed
-                )
+                self._recorded[shape] = RecordedStep(network, self._params, self._gradients, batch, weights, seed)
             except Exception:
                 # a part that no tape can take, or that fails: the plain step works, or says what is wrong
                 self._recorded[shape] = None
@@ -181,7 +198,7 @@ class NumPySession(Session):
 
     def _overflowed(self, step: int) -> TrainingError:
         """Which parameter, or which slot of one, an update made infinite."""
-        for slot, vector in self._update.refused.items():
+        for slot, vector in self._update.held.items():
             for name, view in _views(vector, self._shapes).items():
                 if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)

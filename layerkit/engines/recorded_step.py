@@ -22,15 +22,13 @@ Update: TypeAlias = tuple[int, str, Array]
 class RecordedStep:
     """Loss, gradients and updates of a batch, by the same calls that `Network.passes` makes.
 
-    `params` are read where they lie, whatever they hold by then, and `gradients`, by stage and name, are filled. What
-    is trained are views of the first of the `vectors`; `turn` says which of them is read in its place.
+    `params` are read where they lie, whatever they hold by then, and `gradients`, by stage and name, are filled.
     """
 
     def __init__(
         self,
         network: Network,
         params: Sequence[Params],
-        vectors: Sequence[Array],
         gradients: Sequence[Update],
         batch: Rows,
         weights: Array,
@@ -61,9 +59,9 @@ class RecordedStep:
                 raise ValueError(f"{name} has the gradient {found.dtype} {found.shape}")  # the plain step says it
             tape.into(_watched(tape, found), target)
         tape.finish([self._loss, *(array for _, _, array in (*gradients, *self.updates))])
-        self._calls = [tape.over([(vectors[0], vector)]) for vector in vectors]
+        self._calls = tape.over([])
 
-    def __call__(self, batch: Rows, weights: Array, step: int, turn: int) -> float:
+    def __call__(self, batch: Rows, weights: Array, step: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""
         np.copyto(self._x, batch.x)
         np.copyto(self._t, batch.t)
@@ -71,7 +69,7 @@ class RecordedStep:
             np.copyto(self._weights, weights)
             self._given_weights = weights
         self._step[0] = step % 2**32  # a counter that runs over, as in Random
-        for call in self._calls[turn]:
+        for call in self._calls:
             call()
         return float(self._loss)
 

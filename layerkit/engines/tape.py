@@ -19,6 +19,7 @@ from layerkit.ops import Array
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
 """Functions whose plain results no values decide."""
+_STEADY = {np.where, np.clip, np.astype}
 SMALL = 1024
 """Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
 
@@ -152,6 +153,19 @@ class Tape:
         for array, number in self._held:
             array[()] = number.value
 
+    @property
+    def steady(self) -> bool:
+        """Whether all calls are such that no values decide the shape of what they give."""
+        return all(_is_elementwise(call) or call.function in _STEADY for call in self._calls)
+
+    def may_replace(self, old: Array, new: Array) -> bool:
+        """Whether `new` may be put where `old` lies: no call reads it once one has begun to fill the other."""
+        fills = next(number for number, call in enumerate(self._calls) if _root(call.out) is _root(new))
+        reads = [number for number, call in enumerate(self._calls) if any(_root(a) is old for a in call.arrays())]
+        last = max(reads, default=-1)
+        # what works element by element may fill the very array that it reads
+        return last < fills or (last == fills and _is_elementwise(self._calls[fills]))
+
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
         moved = {id(this): that for this, that in places if this is not that}
@@ -159,6 +173,10 @@ class Tape:
             filling(**_placed(call._asdict(), moved)) if call.touches(moved) else played
             for call, played in zip(self._calls, self._play, strict=True)
         ]
+
+
+def _is_elementwise(call: Call) -> bool:
+    return isinstance(call.function, np.ufunc) and call.function.signature is None
 
 
 def _needed(calls: Sequence[Call], roots: set[int]) -> list[Call]:
@@ -183,7 +201,7 @@ def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Ca
         given = _placed(call.given(), moved)
         over = {id(_root(array)) for array in call.arrays() if ends[id(_root(array))] == number} & moved.keys()
         # only what works element by element may fill an array that it still reads
-        elementwise = isinstance(call.function, np.ufunc) and call.function.signature is None
+        elementwise = _is_elementwise(call)
         if elementwise:
             _release(over, moved, free)
         out = call.out

@@ -147,7 +147,7 @@ def test_every_loss_is_the_same_on_tape(loss: Loss, monkeypatch: pytest.MonkeyPa
     expect_same(model, RNG.normal(size=(8, 6)), np.eye(3)[RNG.integers(0, 3, 8)], monkeypatch)
 
 
-def test_a_step_is_the_same_whichever_of_the_two_vectors_holds_the_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_of_two_sizes_take_turns_on_their_tapes(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(
         input=[6], layers=[Dense(units=5), "relu", Dense(units=2)], loss="half_squared_error", optimizer="adam"
     )
@@ -156,7 +156,7 @@ def test_a_step_is_the_same_whichever_of_the_two_vectors_holds_the_parameters(mo
 
     def trained() -> Any:
         session = model.session()
-        session.train([fours, threes, fours, fours, threes])  # each shape in both turns, recorded in either
+        session.train([fours, threes, fours, fours, threes])
         return session.state.parameters
 
     found = trained()
