@@ -7,42 +7,21 @@ sums are made in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
-from layerkit.engines.aligned import zeros
+from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
 from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
+from layerkit.engines.sharing import needed_for, sharing_memory
 from layerkit.ops import Array
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
 """Functions whose plain results no values decide."""
 _STEADY = {np.where, np.clip, np.astype}
-SMALL = 1024
-"""Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
-
-
-class Call(NamedTuple):
-    """A function of NumPy's, what it is given, and the array that its result is put into."""
-
-    function: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    out: Array
-
-    def given(self) -> dict[str, Any]:
-        """What goes in, by the names of these fields."""
-        return {"args": self.args, "kwargs": self.kwargs}
-
-    def arrays(self) -> Iterator[Array]:
-        """The arrays that go in."""
-        return (value for value in _flat((self.args, *self.kwargs.values())) if isinstance(value, np.ndarray))
-
-    def touches(self, roots: Container[int]) -> bool:
-        """Whether it reads or fills an array with one of these roots."""
-        return any(id(_root(array)) in roots for array in (*self.arrays(), self.out))
+"""Functions that are no ufuncs, and give the shape of what they are given, too."""
 
 
 class Tape:
@@ -79,9 +58,9 @@ class Tape:
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
         watched = [
-            value.array for value in _flat((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
+            value.array for value in flattened((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
         ]
-        own = [value for value in _flat((args, *kwargs.values())) if isinstance(value, np.ndarray)]
+        own = [value for value in flattened((args, *kwargs.values())) if isinstance(value, np.ndarray)]
         args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
         if not watched:
             return function(*args, **kwargs)
@@ -120,11 +99,11 @@ class Tape:
 
     def into(self, value: Recorded, target: Array) -> None:
         """Have `value` end up in `target`, an array in one piece: computed there, where a call computes it."""
-        source = _placed(value.array, self._targets)
+        source = placed(value.array, self._targets)
         for number, call in enumerate(self._calls):
             if call.out is source is value.array and (source.shape, source.dtype) == (target.shape, target.dtype):
                 moved = {id(source): target}
-                later = (each._replace(**_placed(each.given(), moved)) for each in self._calls[number + 1 :])
+                later = (each._replace(**placed(each.given(), moved)) for each in self._calls[number + 1 :])
                 self._calls[number:] = [call._replace(out=target), *later]
                 self._targets[id(source)] = target
                 return
@@ -136,8 +115,8 @@ class Tape:
         Raises UnrecordableError, too.
         """
         self._check_constants(array for array, _ in self._constants.values())
-        calls = _needed(self._calls, {id(_root(array)) for array in kept})
-        self._calls, self._known, self._constants = list(_sharing_memory(calls, kept)), {}, {}
+        calls = needed_for(self._calls, {id(root_of(array)) for array in kept})
+        self._calls, self._known, self._constants = list(sharing_memory(calls, kept)), {}, {}
         self._play = [filling(*call) for call in self._calls]
 
     def play(self) -> None:
@@ -156,93 +135,23 @@ class Tape:
     @property
     def steady(self) -> bool:
         """Whether all calls are such that no values decide the shape of what they give."""
-        return all(_is_elementwise(call) or call.function in _STEADY for call in self._calls)
+        return all(call.is_elementwise or call.function in _STEADY for call in self._calls)
 
     def may_replace(self, old: Array, new: Array) -> bool:
         """Whether `new` may be put where `old` lies: no call reads it once one has begun to fill the other."""
-        fills = next(number for number, call in enumerate(self._calls) if _root(call.out) is _root(new))
-        reads = [number for number, call in enumerate(self._calls) if any(_root(a) is old for a in call.arrays())]
+        fills = next(number for number, call in enumerate(self._calls) if root_of(call.out) is root_of(new))
+        reads = [number for number, call in enumerate(self._calls) if any(root_of(a) is old for a in call.arrays())]
         last = max(reads, default=-1)
         # what works element by element may fill the very array that it reads
-        return last < fills or (last == fills and _is_elementwise(self._calls[fills]))
+        return last < fills or (last == fills and self._calls[fills].is_elementwise)
 
     def over(self, places: Sequence[tuple[Array, Array]]) -> list[Callable[[], object]]:
         """The calls to play with other arrays in the place of some, each given as (this, that)."""
         moved = {id(this): that for this, that in places if this is not that}
         return [
-            filling(**_placed(call._asdict(), moved)) if call.touches(moved) else played
+            filling(**placed(call._asdict(), moved)) if call.touches(moved) else played
             for call, played in zip(self._calls, self._play, strict=True)
         ]
-
-
-def _is_elementwise(call: Call) -> bool:
-    return isinstance(call.function, np.ufunc) and call.function.signature is None
-
-
-def _needed(calls: Sequence[Call], roots: set[int]) -> list[Call]:
-    """The calls that fill the arrays with these roots, or what goes into those."""
-    needed, chosen = set(roots), []
-    for call in reversed(calls):
-        if id(_root(call.out)) in needed:
-            needed.update(id(_root(array)) for array in call.arrays())
-            chosen.append(call)
-    return chosen[::-1]
-
-
-def _sharing_memory(calls: Sequence[Call], kept: Sequence[Array]) -> Iterator[Call]:
-    """The same calls over fewer arrays: one takes the memory of another that nobody needs any more."""
-    ends = {id(_root(array)): number for number, call in enumerate(calls) for array in call.arrays()}
-    staying = {id(_root(array)) for array in kept}
-    movable = {id(call.out) for call in calls if call.out.base is None and call.out.size >= SMALL} - staying
-    moved: dict[int, Array] = {}
-    free: dict[tuple[Any, int], list[Array]] = {}
-
-    for number, call in enumerate(calls):
-        given = _placed(call.given(), moved)
-        over = {id(_root(array)) for array in call.arrays() if ends[id(_root(array))] == number} & moved.keys()
-        # only what works element by element may fill an array that it still reads
-        elementwise = _is_elementwise(call)
-        if elementwise:
-            _release(over, moved, free)
-        out = call.out
-        if id(out) in movable:
-            pool = free.get((out.dtype, out.size))
-            moved[id(out)] = pool.pop() if pool else zeros(out.size, out.dtype)
-            yield call._replace(**given, out=moved[id(out)].reshape(out.shape))
-        else:
-            yield call._replace(**given)
-        if not elementwise:
-            _release(over, moved, free)
-        if id(out) in moved and id(out) not in ends:
-            _release({id(out)}, moved, free)
-
-
-def _placed(value: Any, moved: Mapping[int, Array]) -> Any:
-    """A call's argument with each array where it lies now."""
-    if isinstance(value, list | tuple):
-        return type(value)(_placed(item, moved) for item in value)
-    if isinstance(value, dict):
-        return {name: _placed(item, moved) for name, item in value.items()}
-    if not isinstance(value, np.ndarray) or id(_root(value)) not in moved:
-        return value
-    root = _root(value)
-    offset = value.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-    return np.ndarray(value.shape, value.dtype, moved[id(root)], offset, value.strides)
-
-
-def _release(roots: Iterable[int], moved: dict[int, Array], free: dict[tuple[Any, int], list[Array]]) -> None:
-    for root in roots:
-        memory = moved[root]
-        free.setdefault((memory.dtype, memory.size), []).append(memory)
-
-
-def _flat(values: Any) -> Iterator[Any]:
-    """All that nested lists and tuples hold."""
-    for value in values:
-        if isinstance(value, list | tuple):
-            yield from _flat(value)
-        else:
-            yield value
 
 
 def _identity(value: Any) -> Any:
@@ -262,13 +171,6 @@ def _unwrapped(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_unwrapped(item) for item in value)
     return value
-
-
-def _root(array: Array) -> Array:
-    """The array whose memory this one is a view of."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 def _is_view(result: Any, watched: Sequence[Array]) -> bool:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerkit.engines.recorded import UnrecordableError
-from layerkit.engines.tape import SMALL, Tape
+from layerkit.engines.sharing import SMALL
+from layerkit.engines.tape import Tape
 
 RNG = np.random.default_rng(5)
 
