@@ -15,20 +15,20 @@ from layerkit import storage
 from layerkit.data import encoding, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
 from layerkit.data.preparing import encoder, fitted_on, prepare
-from layerkit.data.reading import InOrder, Tables, some
+from layerkit.data.reading import Tables, some
 from layerkit.data.splitting import Nothing, Side
 from layerkit.data.streaming import Streamed
-from layerkit.data.tables import joined, table_of
+from layerkit.data.tables import joined
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DataError, DocumentError, PartError
+from layerkit.errors import DocumentError, PartError
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
-from layerkit.parts import Engine, Table
+from layerkit.parts import Engine
 from layerkit.planning import declared_goal, factor_of, metrics_of, notice_loss, patience_of, recipe_of, whole_numbers
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, figures, train
 
@@ -345,17 +345,7 @@ class Model:
         return target
 
     def _tables(self, x: Any, y: Any = None, weights: Any = None) -> Tables:
-        if x is None or isinstance(x, str | Path):
-            if y is not None or weights is not None:
-                raise DataError("y and weights stand beside arrays or columns; a file has its own", "data")
-            return reading.own(self._document, self._folder) if x is None else reading.File(Path(x), self._document)
-        if isinstance(x, Tables):
-            return x
-        if isinstance(x, Table):
-            return InOrder([x])
-        if not self._document.columns and hasattr(x, "columns"):
-            x = np.asarray(x)  # a DataFrame, where the names of its columns mean nothing
-        return InOrder([table_of(x, y, weights)])
+        return reading.given(self._document, self._folder, x, y, weights)
 
     def _prepared(self, tables: Tables) -> tuple[Source, Source | None]:
         prepared = prepare(self._document, some(tables), self._folder)

@@ -14,7 +14,7 @@ import numpy as np
 
 from layerkit import registry
 from layerkit.data.encoding import array_of, names_of
-from layerkit.data.tables import chosen, missing_column, table_of_arrays, table_of_objects
+from layerkit.data.tables import chosen, missing_column, table_of, table_of_arrays, table_of_objects
 from layerkit.document import Document
 from layerkit.errors import DataError, DocumentError
 from layerkit.files import regular_file
@@ -171,6 +171,24 @@ def own(document: Document, folder: Path) -> Tables:
     else:
         table = table_of_objects(data, "training.data")
     return some(InOrder([table]))
+
+
+def given(document: Document, folder: Path, x: Any, y: Any = None, weights: Any = None) -> Tables:
+    """What somebody who holds the model gives as rows: a file, arrays, columns, or None for the document's own data.
+
+    Raises DataError where y or weights stand beside a file.
+    """
+    if x is None or isinstance(x, str | Path):
+        if y is not None or weights is not None:
+            raise DataError("y and weights stand beside arrays or columns; a file has its own", "data")
+        return own(document, folder) if x is None else File(Path(x), document)
+    if isinstance(x, Tables):
+        return x
+    if isinstance(x, Table):
+        return InOrder([x])
+    if not document.columns and hasattr(x, "columns"):
+        x = np.asarray(x)  # a DataFrame, where the names of its columns mean nothing
+    return InOrder([table_of(x, y, weights)])
 
 
 def row_of(tables: Tables, row: int) -> Table:
