@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, Notice, ReLU, Softmax
+from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, ReLU, Softmax
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -105,37 +104,6 @@ def test_the_documents_engine_keeps_its_fields_where_it_is_named_again() -> None
     model = Model(input=[1], layers=["relu"], engine={"type": "jax", "precision": "high"})
     model.engine = "jax"
     assert model.engine == layerkit.JAX(precision="high")
-
-
-@pytest.mark.parametrize(
-    ("asked", "due"),
-    [
-        ({"steps": 0}, "steps should be a whole number from 1, not 0"),
-        ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
-        ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
-        ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
-        ({"steps": np.array([3])}, "steps should be a whole number from 1"),
-        ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
-        ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
-    ],
-)
-def test_how_long_to_train_is_a_whole_number(asked: Any, due: str) -> None:
-    with pytest.raises(DocumentError, match=due):
-        classifier().train(X, LABELS, **asked)
-
-
-def test_a_whole_number_may_be_numpys() -> None:
-    assert classifier().train(X, LABELS, steps=np.int64(3)).steps == 3  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("loss", "last", "link"), [("cross_entropy", "relu", "softmax"), ("binary_cross_entropy", "dense", "sigmoid")]
-)
-def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: str, link: str) -> None:
-    end = [] if last == "dense" else [last]
-    model = Model(input=[3], layers=[Dense(units=2), *end], loss=loss, optimizer="sgd")
-    with pytest.warns(layerkit.Notice, match=f'{loss} takes probabilities, as "{link}" gives .* is "{last}"'):
-        model.train(X, np.eye(2)[LABELS], steps=1)
 
 
 @pytest.mark.parametrize("y", [[[-0.5, 1.0]], [[0.0, 2.0]]])
@@ -277,45 +245,6 @@ def test_a_saved_files_name_says_what_it_is(tmp_path: Path) -> None:
 def test_a_model_in_code_has_no_place_of_its_own() -> None:
     with pytest.raises(DocumentError, match="give save a path"):
         classifier().save()
-
-
-def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> None:
-    layerkit.load(models / "activity.json").save()
-    text = (models / "activity.json").read_text().replace("0.02", "0.05")
-    (models / "activity.json").write_text(text)
-    with pytest.warns(Notice, match="optimizer changed since"):
-        layerkit.load(models / "activity.json")
-
-
-def test_other_validation_rows_than_those_that_were_never_seen_are_noticed(models: Path) -> None:
-    layerkit.load(models / "iris.json").save()
-    text = (models / "iris.json").read_text()
-    (models / "iris.json").write_text(text.replace('"validation": 0.2', '"validation": 0.3'))
-    with pytest.warns(Notice, match="rows that trained it may validate it now"):
-        layerkit.load(models / "iris.json")
-    (models / "iris.json").write_text(text.replace('"validation": 0.2,', ""))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        layerkit.load(models / "iris.json")
-
-
-def test_a_document_that_did_not_change_is_loaded_in_silence(models: Path) -> None:
-    for name in ("activity", "iris"):
-        model = layerkit.load(models / f"{name}.json")
-        model.train(steps=2)
-        model.save()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert layerkit.load(models / f"{name}.json").step == 2
-
-
-def test_the_seed_of_the_saved_run_holds_so_that_validation_rows_stay_unseen(models: Path) -> None:
-    from layerkit.opening import open_model
-
-    model = open_model(models / "iris.json", {"training.seed": 3})
-    model.train(steps=5)
-    model.save()
-    assert layerkit.load(models / "iris.json").document.training.seed == 3
 
 
 @pytest.mark.slow

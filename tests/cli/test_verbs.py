@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,115 +63,6 @@ def test_wrong_usage_ends_with_2_and_says_what_would_work(
     ran = cli(*arguments)
     assert (ran.code, ran.out) == (2, "")
     assert due in ran.err
-
-
-def test_train_prints_one_json_object_a_line(models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("train", models / "iris.json", "--epochs", 3, "--format", "json")
-    events = [json.loads(line) for line in ran.out.splitlines()]
-    assert [event["event"] for event in events] == ["epoch", "epoch", "epoch", "done"]
-    assert events[0].keys() >= {"step", "loss", "validation_loss", "validation_accuracy"}
-    assert events[-1]["step"] == 24
-    assert events[-1]["saved"] == str(models / "iris.safetensors")
-    assert events[-1]["validation"]["accuracy"] > 0.3
-
-
-def test_quiet_prints_nothing(models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("train", models / "activity.json", "--quiet")
-    assert (ran.code, ran.out, ran.err) == (0, "", "")
-
-
-def test_a_dry_run_says_what_would_be_done_and_saves_nothing(models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("train", models / "iris.json", "--dry-run")
-    assert "would take 800 steps over 120 rows" in ran.out
-    assert not (models / "iris.safetensors").exists()
-
-
-def test_output_saves_elsewhere_and_goes_on_from_there(models: Path, cli: Callable[..., Any]) -> None:
-    elsewhere = models / "elsewhere.safetensors"
-    cli("train", models / "activity.json", "--output", elsewhere)
-    assert not (models / "activity.safetensors").exists()
-    assert (
-        cli("train", models / "activity.json", "--output", elsewhere, "--steps", 2, "--format", "json").json["step"]
-        == 3
-    )
-
-
-def test_restart_begins_again(models: Path, cli: Callable[..., Any]) -> None:
-    cli("train", models / "activity.json", "--steps", 5)
-    ran = cli("train", models / "activity.json", "--restart", "--format", "json")
-    assert ran.json["step"] == 1
-    assert ran.json["loss_before"] == 0.003132086491506632
-
-
-@pytest.mark.parametrize(
-    ("change", "due"),
-    [
-        ("optimizer.learning_rate=0.05", 0.05),
-        ("training.seed=7", 7),
-        ("layers[0].bias=[0.1,0.2]", [0.1, 0.2]),
-        ("layers.0.name=first", "first"),
-    ],
-)
-def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, cli: Callable[..., Any]) -> None:
-    import layerkit
-
-    assert cli("train", models / "activity.json", "--set", change).code == 0
-    at: Any = layerkit.load(models / "activity.safetensors").document.to_json()
-    for step in change.partition("=")[0].replace("[", ".").replace("]", "").split("."):
-        at = at[int(step)] if isinstance(at, list) else at[step]
-    assert at == due
-
-
-@pytest.mark.parametrize(
-    ("change", "where"),
-    [
-        ("optimizer.learning_rate=-1", "optimizer.learning_rate"),
-        ("optimizer.type=nope", "optimizer"),
-        ("layers.0.units=0", "layers[0].units"),
-        ('layers[1]={"type":"dense"}', "layers[1].units"),
-        ("layers[1].kernel=[[1]]", "layers[1].kernel"),
-        ("colour=red", "colour"),
-        ("format=9", "format"),
-        ("layers=" + 60_000 * "[", "layers"),
-    ],
-)
-def test_what_set_brings_wrong_is_said_of_set(change: str, where: str, models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("train", models / "activity.json", "--set", change)
-    assert ran.code == 2
-    assert ran.err.startswith(f"error: --set {where}: ")
-
-
-def test_what_the_document_has_wrong_is_said_of_its_line_whatever_set_changes(
-    models: Path, cli: Callable[..., Any]
-) -> None:
-    path = models / "activity.json"
-    path.write_text(path.read_text().replace('"learning_rate": 0.02', '"learning_rate": -1'))
-    ran = cli("train", path, "--set", "optimizer.momentum=0.5")
-    assert ran.code == 2
-    assert "activity.json:13:" in ran.err
-
-
-def test_set_reaches_into_a_short_form(models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("train", models / "iris.json", "--set", "loss=cross_entropy", "--set", "optimizer=adam", "--dry-run")
-    assert ran.code == 0
-    ran = cli("train", models / "swish.json", "--set", "layers[1].activation.type=sigmoid", "--dry-run")
-    assert ran.code == 0 or "swish" in ran.err
-
-
-def test_batch_size_and_data_may_be_given(models: Path, cli: Callable[..., Any]) -> None:
-    ran = cli(
-        "train",
-        models / "iris.json",
-        "--data",
-        models / "iris.csv",
-        "--batch-size",
-        120,
-        "--epochs",
-        2,
-        "--format",
-        "json",
-    )
-    assert ran.json["step"] == 2
 
 
 def test_predict_labels_a_category_and_gives_its_probabilities(iris: Path, cli: Callable[..., Any]) -> None:
@@ -313,33 +198,3 @@ def test_every_verb_takes_the_saved_file_too(verb: str, iris: Path, cli: Callabl
 def test_the_saved_file_trains_on(iris: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", iris.with_suffix(".safetensors"), "--epochs", 1, "--format", "json")
     assert ran.json["step"] == 248
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_finishes_the_step_saves_and_exits_with_its_code(number: int, code: int, models: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "layerkit",
-        "train",
-        str(models / "iris.json"),
-        "--epochs",
-        "1000000",
-        "--format",
-        "json",
-    ]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    # a shell's job in the background ignores SIGINT, and so would what it starts
-    heeding = partial(signal.signal, number, signal.SIG_DFL)
-    with subprocess.Popen(command, **pipes, text=True, preexec_fn=heeding) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(0.1)
-        os.kill(process.pid, number)
-        out, _ = process.communicate(timeout=30)
-    last = json.loads(out.splitlines()[-1])
-    assert process.returncode == code
-    assert last["event"] == "stopped"
-    import layerkit
-
-    assert layerkit.load(models / "iris.safetensors").step == last["step"]

@@ -1,0 +1,90 @@
+"""Files that can't be read or written, or are none: said before anything is computed, the old ones as they were."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def make_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("verb", ["train", "predict", "show", "check"])
+@pytest.mark.parametrize(
+    ("make", "due"),
+    [(make_directory, "directory"), (make_fifo, "not a regular file"), (make_dangling_link, "link leads nowhere")],
+)
+def test_what_stands_in_the_saved_files_place_must_be_a_file(
+    make: Callable[[Path], None], due: str, verb: str, models: Path, cli: Callable[..., Any]
+) -> None:
+    make(models / "activity.safetensors")
+    ran = cli(verb, models / "activity.json")
+    assert ran.code == 2
+    assert due in ran.out + ran.err
+
+
+@pytest.mark.parametrize("make", [make_directory, make_fifo, make_dangling_link])
+def test_the_document_must_be_a_file(make: Callable[[Path], None], tmp_path: Path, cli: Callable[..., Any]) -> None:
+    make(tmp_path / "model.json")
+    assert cli("train", tmp_path / "model.json").code == 2
+
+
+def test_a_folder_that_is_not_there_is_said_before_the_run(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "activity.json", "--output", models / "nowhere" / "x.safetensors")
+    assert (ran.code, "no folder" in ran.err) == (1, True)
+
+
+def test_a_document_is_never_overwritten_by_a_saved_file(models: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("train", models / "activity.json", "--output", models / "activity.json")
+    assert (ran.code, ".safetensors" in ran.err) == (2, True)
+
+
+def test_the_folder_itself_is_no_document(models: Path, cli: Callable[..., Any], monkeypatch: Any) -> None:
+    monkeypatch.chdir(models)
+    ran = cli("train", ".")
+    assert (ran.code, "directory" in ran.err) == (2, True)
+
+
+def test_data_that_may_not_be_read_is_said(models: Path, cli: Callable[..., Any], monkeypatch: Any) -> None:
+    opened = Path.open
+
+    def refuses(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "iris.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refuses)
+    ran = cli("train", models / "iris.json")
+    assert (ran.code, ran.err) == (2, f"error: {models / 'iris.csv'}: can't be opened: Permission denied\n")
+
+
+def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
+    models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("train", models / "activity.json")
+    saved = (models / "activity.safetensors").read_bytes()
+    before = sorted(models.iterdir())
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    ran = cli("train", models / "activity.json", "--steps", 1)
+    assert ran.code == 1
+    assert "No space left" in ran.err
+    assert (models / "activity.safetensors").read_bytes() == saved
+    assert sorted(models.iterdir()) == before

@@ -1,0 +1,50 @@
+"""Opening a model: a document goes on from the saved file beside it, and what changed since then is noticed."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+import layerkit
+from layerkit import Notice
+
+
+def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> None:
+    layerkit.load(models / "activity.json").save()
+    text = (models / "activity.json").read_text().replace("0.02", "0.05")
+    (models / "activity.json").write_text(text)
+    with pytest.warns(Notice, match="optimizer changed since"):
+        layerkit.load(models / "activity.json")
+
+
+def test_other_validation_rows_than_those_that_were_never_seen_are_noticed(models: Path) -> None:
+    layerkit.load(models / "iris.json").save()
+    text = (models / "iris.json").read_text()
+    (models / "iris.json").write_text(text.replace('"validation": 0.2', '"validation": 0.3'))
+    with pytest.warns(Notice, match="rows that trained it may validate it now"):
+        layerkit.load(models / "iris.json")
+    (models / "iris.json").write_text(text.replace('"validation": 0.2,', ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layerkit.load(models / "iris.json")
+
+
+def test_a_document_that_did_not_change_is_loaded_in_silence(models: Path) -> None:
+    for name in ("activity", "iris"):
+        model = layerkit.load(models / f"{name}.json")
+        model.train(steps=2)
+        model.save()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert layerkit.load(models / f"{name}.json").step == 2
+
+
+def test_the_seed_of_the_saved_run_holds_so_that_validation_rows_stay_unseen(models: Path) -> None:
+    from layerkit.opening import open_model
+
+    model = open_model(models / "iris.json", {"training.seed": 3})
+    model.train(steps=5)
+    model.save()
+    assert layerkit.load(models / "iris.json").document.training.seed == 3

@@ -1,0 +1,49 @@
+"""Planning a run: how long it is to be, and what may go wrong, said before it begins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import layerkit
+from layerkit import Dense, DocumentError, Model
+
+X = np.random.default_rng(0).normal(size=(40, 3))
+LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
+
+
+def classifier() -> Model:
+    return Model(input=[3], layers=[Dense(units=2), "softmax"], loss="cross_entropy", optimizer="adam")
+
+
+@pytest.mark.parametrize(
+    ("asked", "due"),
+    [
+        ({"steps": 0}, "steps should be a whole number from 1, not 0"),
+        ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
+        ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
+        ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
+        ({"steps": np.array([3])}, "steps should be a whole number from 1"),
+        ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
+        ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
+    ],
+)
+def test_how_long_to_train_is_a_whole_number(asked: Any, due: str) -> None:
+    with pytest.raises(DocumentError, match=due):
+        classifier().train(X, LABELS, **asked)
+
+
+def test_a_whole_number_may_be_numpys() -> None:
+    assert classifier().train(X, LABELS, steps=np.int64(3)).steps == 3  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("loss", "last", "link"), [("cross_entropy", "relu", "softmax"), ("binary_cross_entropy", "dense", "sigmoid")]
+)
+def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: str, link: str) -> None:
+    end = [] if last == "dense" else [last]
+    model = Model(input=[3], layers=[Dense(units=2), *end], loss=loss, optimizer="sgd")
+    with pytest.warns(layerkit.Notice, match=f'{loss} takes probabilities, as "{link}" gives .* is "{last}"'):
+        model.train(X, np.eye(2)[LABELS], steps=1)
