@@ -17,7 +17,7 @@ REDUCTIONS = _UFUNCS.keys()
 """The functions that `reducing` takes."""
 NARROW = 32
 """Of rows of so many numbers at most, the extremes are found column by column."""
-WIDE = 1024
+WIDE = 256
 """Rows of more numbers are summed by NumPy: pair by pair, so that rounding errors stay small."""
 
 
