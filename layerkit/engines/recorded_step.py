@@ -39,7 +39,7 @@ class RecordedStep:
         self._x, self._t, self._weights = (zeros(each.size, each.dtype).reshape(each.shape) for each in given)
         for own, each in zip((self._x, self._t, self._weights), given, strict=True):
             np.copyto(own, each)
-        self._given_weights = weights
+        self._batch: Rows | None = batch
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
         passes = network.passes(
@@ -63,11 +63,12 @@ class RecordedStep:
 
     def __call__(self, batch: Rows, weights: Array, step: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""
-        np.copyto(self._x, batch.x)
-        np.copyto(self._t, batch.t)
-        if weights is not self._given_weights:  # mostly they are the equal ones of the step before
+        if batch is not self._batch:  # it is where all rows are one batch
+            self._batch = None  # while its rows are half there
+            np.copyto(self._x, batch.x)
+            np.copyto(self._t, batch.t)
             np.copyto(self._weights, weights)
-            self._given_weights = weights
+            self._batch = batch
         self._step[0] = step % 2**32  # a counter that runs over, as in Random
         for call in self._calls:
             call()

@@ -164,3 +164,29 @@ def test_batches_of_two_sizes_take_turns_on_their_tapes(monkeypatch: pytest.Monk
     monkeypatch.setattr(engine, "RecordedStep", None)
     for name, due in trained().items():
         np.testing.assert_allclose(found[name], due, rtol=1e-5, atol=1e-6)
+
+
+def test_a_batch_that_comes_again_is_still_there_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(input=[6], layers=[Dense(units=2)], loss="half_squared_error", optimizer="sgd", dtype="float64")
+    one, other = (Rows(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 2))) for _ in range(2))
+    found, session = model.session().train([one, one, other, other, one]), model.session()
+    monkeypatch.setattr(engine, "RecordedStep", None)
+    np.testing.assert_allclose(found, session.train([one, one, other, other, one]), rtol=1e-12)
+
+
+def test_a_batch_whose_copy_is_interrupted_is_copied_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(input=[6], layers=[Dense(units=2)], loss="half_squared_error", optimizer="sgd", dtype="float64")
+    one, other = (Rows(RNG.normal(size=(4, 6)), RNG.normal(size=(4, 2))) for _ in range(2))
+    session, due = model.session(), model.session()
+    session.train([one])
+    copy = np.copyto
+
+    def interrupted(target: Any, source: Any) -> None:
+        copy(target, source)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "copyto", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            session.train([other])
+    assert [*session.train([one])] == due.train([one, one])[1:]
