@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import isfinite
+from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -55,6 +56,8 @@ class BlockedUpdate:
         share = -(-len(blocks) // (threads if len(vector) >= MANY else 1)) or 1
         shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
         self._works = [self._work(own, optimizer) for own in shares] if optimizer else []
+        self._locks = [Lock() for _ in self._works[1:]]
+        self._halts = 0
 
     def __call__(self, step: int, factor: float) -> bool:
         """Take the step, and say whether all that it gave is finite.
@@ -83,21 +86,25 @@ class BlockedUpdate:
 
     def _on_threads(self) -> bool:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
-        from concurrent.futures import ThreadPoolExecutor, wait
-
         if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._pool = ThreadPoolExecutor(len(self._works) - 1)
 
-        def quiet(work: Callable[[], bool]) -> bool:
-            with np.errstate(all="ignore"):  # which each thread has of its own
-                return work()
+        def unless_halted(work: Callable[[], bool], lock: Lock, halts: int) -> bool:
+            with lock, np.errstate(all="ignore"):  # which each thread has of its own
+                return halts == self._halts and work()
 
-        others = [self._pool.submit(quiet, work) for work in self._works[1:]]
-        try:
-            done = self._works[0]()
-        finally:
-            wait(others)  # after an error, too: nobody is to write any more
-        return all([done, *(other.result() for other in others)])
+        given = zip(self._works[1:], self._locks)
+        others = [self._pool.submit(unless_halted, work, lock, self._halts) for work, lock in given]
+        return all([self._works[0](), *(other.result() for other in others)])
+
+    def halt(self) -> None:
+        """See that nobody writes any more, wherever the last call was interrupted."""
+        self._halts += 1
+        for lock in self._locks:
+            with lock:
+                pass  # whoever had it is done, and whoever takes it now does nothing
 
 
 def _stretches(gradient: Array, held: dict[str, Array]) -> Iterator[Block]:

@@ -93,6 +93,7 @@ class NumPySession(Session):
     def _mend(self) -> None:
         """Take back an update that went wrong, or that was interrupted, if the last one did."""
         if self._is_torn:
+            self._update.halt()
             first, batches = self._rewind.back()
             with np.errstate(all="ignore"):
                 for step, batch in enumerate(batches, first + 1):
@@ -162,8 +163,12 @@ class NumPySession(Session):
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
-        updates = [(i, name, value) for i, own in enumerate(passes.updates) for name, value in own.items()]
-        return float(passes.loss), updates
+        # copies: an update may be a parameter itself, which the step is about to change
+        return float(passes.loss), [
+            (i, name, value.copy() if isinstance(value, np.ndarray) else value)
+            for i, own in enumerate(passes.updates)
+            for name, value in own.items()
+        ]
 
     def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
         """The step on a tape, for each shape of a batch; None where a part can't be recorded."""

@@ -113,6 +113,43 @@ def test_a_stage_that_is_not_trainable_keeps_what_its_layer_would_update(
     np.testing.assert_array_equal(model.parameters["layers.0.mean"], [due, due])
 
 
+class Keeps(Layer):
+    """x + shift, and what the shift was a step ago; two numbers that change places."""
+
+    recordable: bool = True
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        kept = {name: Parameter(input_shape, Zeros(), trainable=False) for name in ("before", "one", "other")}
+        return {"shift": Parameter(input_shape, Zeros()), **kept}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        if context.training and (self.recordable or float(params["one"][0]) >= 0.0):
+            context.update("before", params["shift"])
+            context.update("one", params["other"])
+            context.update("other", params["one"] + 1.0)
+        return x + params["shift"]
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Mapping[str, Any]:
+        return {"shift": x.__array_namespace__().sum(dy, axis=0)}
+
+
+@pytest.mark.parametrize(("engine", "recordable"), [("numpy", True), ("numpy", False), ("jax", True)])
+def test_what_a_layer_updates_is_as_it_was_before_the_step(engine: str, recordable: bool) -> None:
+    layers = [Keeps(recordable=recordable)]
+    if engine == "jax":
+        pytest.importorskip("jax")
+    model = Model(input=[2], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine)
+    model.train(X, X + 1.0, steps=4)
+    before = model.parameters
+    model.train(X, X + 1.0, steps=1)
+    np.testing.assert_array_equal(model.parameters["layers.0.before"], before["layers.0.shift"])
+    np.testing.assert_array_equal(model.parameters["layers.0.one"], [2.0, 2.0])
+    np.testing.assert_array_equal(model.parameters["layers.0.other"], [3.0, 3.0])
+
+
 @pytest.mark.parametrize("engine", ["numpy", "jax"])
 def test_an_update_of_what_the_optimizer_trains_is_refused(engine: str) -> None:
     with pytest.raises(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import current_thread, main_thread
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -102,6 +105,45 @@ def test_so_is_one_that_is_interrupted_though_its_mending_is_too(
     interrupted.train(rows[len(losses) :])
     due.train(rows[len(losses) :])
     expect_same(interrupted.state, due.state)
+
+
+class Slow(SGD):
+    """Whose other threads take their time."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        found = super().update(parameter, gradient, slots, float(step))  # which can't be recorded
+        if current_thread() is not main_thread():
+            sleep(0.02)
+        return found
+
+
+@pytest.mark.parametrize("where", ["submit", "_work"])
+def test_no_thread_writes_any_more_once_an_interrupted_update_is_taken_back(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"BLOCK": 10, "MANY": 1}.items():
+        monkeypatch.setattr(blocks, name, value)
+    monkeypatch.setattr("layerkit.engines.numpy.cores", lambda: 2)
+    rows, slow, due = batches(5), session_of(Slow(learning_rate=0.1)), session_of(SGD(learning_rate=0.1))
+    slow.train(rows[:3])
+    due.train(rows[:3])
+
+    def interrupted(*given: Any) -> Any:
+        if where == "submit":
+            submit(*given)
+        raise KeyboardInterrupt
+
+    submit = ThreadPoolExecutor.submit
+    with monkeypatch.context() as patch:
+        if where == "submit":
+            patch.setattr(ThreadPoolExecutor, "submit", interrupted)
+        else:
+            patch.setattr(slow._update, "_works", [interrupted, *slow._update._works[1:]])
+        with pytest.raises(KeyboardInterrupt):
+            slow.train(rows[3:])
+    for _ in range(2):
+        expect_same(slow.state, due.state)
+        sleep(0.2)
 
 
 def test_an_error_amid_a_copy_leaves_everything_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
