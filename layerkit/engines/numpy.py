@@ -40,7 +40,8 @@ class NumPySession(Session):
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
-        self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
+        with np.errstate(all="ignore"):
+            self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(vector, self._shapes)})
         self._rewind = Rewind([vector, *flat.values(), *fixed.values()], state.step)
@@ -160,6 +161,8 @@ class NumPySession(Session):
                 return recorded(batch, weights, step), recorded.updates
             except Exception:
                 self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
+                if not self._is_torn:
+                    self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])

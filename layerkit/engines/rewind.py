@@ -46,7 +46,7 @@ class Rewind:
         """Copy the arrays as they are, where the last copy has become too old; the number of the step to take now."""
         first, batches = self._taken
         if len(batches) >= self._most:
-            self._copy()
+            self.renew()
             self._most = max(min(STEPS, BYTES // max(batch.x.nbytes + batch.t.nbytes, 1)), 1)
         return first + len(batches) + 1
 
@@ -60,7 +60,8 @@ class Rewind:
             np.copyto(array, copy)
         return self._taken
 
-    def _copy(self) -> None:
+    def renew(self) -> None:
+        """Copy the arrays as they are, which is after the last step that was taken."""
         self._most = 0
         self._copies = self._copies or [zeros(each.size, each.dtype).reshape(each.shape) for each in self._arrays]
         for copy, array in zip(self._copies, self._arrays, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,9 +160,9 @@ def test_an_error_amid_a_copy_leaves_everything_as_it_is(monkeypatch: pytest.Mon
 
     with monkeypatch.context() as patch:
         patch.setattr(rewind.np, "copyto", fails)
-        session._rewind._copy()
+        session._rewind.renew()
         with pytest.raises(KeyboardInterrupt):
-            session._rewind._copy()
+            session._rewind.renew()
     expect_same(session.state, due.state)
     assert session.train(rows) == due.train(rows)
     expect_same(session.state, due.state)
@@ -214,3 +215,44 @@ def test_the_batches_of_a_file_that_is_streamed_are_still_there(tmp_path: Path) 
     due.train(steps=43)
     for name, array in due.parameters.items():
         np.testing.assert_array_equal(spoiled.parameters[name], array)
+
+
+class OfKinds(Layer):
+    """x plus nothing, by way of how many different numbers it has: a tape takes as many as when it was recorded."""
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        xp = x.__array_namespace__()
+        return x + 0.0 * xp.sum(xp.unique_values(x))
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+def test_so_are_steps_on_a_tape_that_was_given_up_since() -> None:
+    optimizer = SGD(learning_rate=0.05, momentum=0.9)
+    layers = [OfKinds(), Dense(units=7), "sigmoid", Dense(units=2)]
+    network = Model(input=[3], layers=layers, loss="half_squared_error", optimizer=optimizer).network
+    rows = [Rows(RANDOM.normal(size=(50, 3)).astype("f4"), RANDOM.normal(size=(50, 2)).astype("f4")) for _ in range(20)]
+    rows[10].x[:2] = 0.5
+    spoiled, due = (
+        NumPySession(network, Recipe(optimizer, factor=factor), State(network.initial(0, np)))
+        for factor in (lambda step: 1e60 if step == 13 else 1.0, lambda step: 1.0)
+    )
+    with pytest.raises(TrainingError, match="step 13;"):
+        spoiled.train(rows)
+    due.train(rows[:12])
+    assert spoiled._recorded == due._recorded == {(50, 3): None}
+    expect_same(spoiled.state, due.state)
+
+
+class OverItself(SGD):
+    """0 / 0 where the gradient is 1 and the parameter is, too."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return parameter - 1e-9 * (gradient - 1.0) / (parameter - 1.0), slots
+
+
+def test_what_an_optimizer_divides_by_while_it_is_recorded_is_nobodys_concern() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        session_of(OverItself()).train(batches(3))
