@@ -108,13 +108,14 @@ def _sentence(line: Any) -> str:
     if line["type"] == "missing":
         return "is missing"
     message = line["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return f"{message[0].lower()}{message[1:]}, not {_shown(line['input'])}"
+    return f"{message[0].lower()}{message[1:]}, not {shown(line['input'])}"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value as JSON, for a message: no more than 60 characters of it."""
     try:
         text = json.dumps(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -1,6 +1,5 @@
 """The document: a model as JSON, and nothing that JSON can't say."""
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
@@ -16,7 +15,7 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError
 
 from layerkit import files, jsontext
-from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse
+from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse, shown
 from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault, PartError
 from layerkit.inputs import ArrayInput, Data, Input, Output
@@ -156,13 +155,14 @@ def parse(
     for path, value in (changes or {}).items():
         _change(fields, path, value)
     if fields.get("format", FORMAT) != FORMAT or isinstance(fields.get("format"), bool):
-        shown = json.dumps(fields["format"])
-        newer = DocumentError(f"this layerkit reads format {FORMAT}, not {shown}; a newer one may read it", "format")
-        raise located(newer, text, source, changes)
+        message = f"this layerkit reads format {FORMAT}, not {shown(fields['format'])}; a newer one may read it"
+        raise located(DocumentError(message, "format"), text, source, changes)
     try:
         return Document.model_validate(fields, context=dict(origin or {}))
     except ValidationError as error:
         raise located(DocumentError(faults_of(error)), text, source, changes) from None
+    except RecursionError:
+        raise DocumentError("brackets are nested too deeply", "--set" if changes else source) from None
 
 
 def located(error: DocumentError, text: str, source: str, changes: Iterable[str] | None = None) -> DocumentError:

@@ -270,7 +270,7 @@ def _initializer_faults(stage: Stage) -> list[Fault]:
 
 
 def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
-    """Refuse what can't fit: parameters and slots before and after a step, gradients, and a row through each stage."""
+    """Refuse what can't fit: parameters and slots and a copy of both, gradients, and a row through each stage."""
     parameters = [(prod(p.shape), stage) for stage in stages for p in stage.parameters.values()]
     row = [(prod(stage.output_shape), stage) for stage in stages]
     numbers = sum(size for size, _ in parameters) * (3 + 2 * slots) + sum(size for size, _ in row)

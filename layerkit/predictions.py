@@ -100,7 +100,8 @@ def _plain(values: Sequence[Any]) -> list[Any]:
         array = np.asarray(values)
     except ValueError:  # lists of several lengths
         array = np.empty(0, object)
-    plain: list[Any] = (array if array.dtype.kind in "biufU" else np.array([*map(str, values)], str)).tolist()
+    is_plain = array.ndim == 1 and array.dtype.kind in "biufU"
+    plain: list[Any] = (array if is_plain else np.array([*map(str, values)], str)).tolist()
     return plain
 
 

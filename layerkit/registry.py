@@ -146,7 +146,7 @@ def load(part: Installed, base: type) -> type:
     for name, field in getattr(loaded, "model_fields", {}).items():
         if name in TAKEN.get(part.kind, ("type",)):
             raise PartError(f'{described} has a field "{name}", a word of the document\'s own grammar: rename it')
-        if field.validation_alias or field.serialization_alias:
+        if any(alias not in (None, name) for alias in (field.validation_alias, field.serialization_alias)):
             message = f'has an alias for its field "{name}", and a field is written in JSON by its own name: rename it'
             raise PartError(f"{described} {message}")
     return loaded

@@ -64,15 +64,21 @@ def test_a_column_that_decodes_another_number_of_values_is_named(column: type[Ho
         predictions(document, model.outputs([{"size": 1.0}, {"size": 2.0}]))
 
 
+class Even(Hour):
+    def decode(self, encoded: Any) -> Any:
+        return [[0.5] for _ in encoded]
+
+
 class Ragged(Hour):
     def decode(self, encoded: Any) -> Any:
         return [[0.5] * (1 + i) for i in range(len(encoded))]
 
 
-def test_values_that_are_lists_are_given_as_their_text(model: Model) -> None:
-    document = model.document.model_copy(update={"output": (Ragged(column="hour"), model.document.output[1])})
+@pytest.mark.parametrize(("column", "due"), [(Even, ["[0.5]", "[0.5]"]), (Ragged, ["[0.5]", "[0.5, 0.5]"])])
+def test_values_that_are_lists_are_given_as_their_text(column: type[Hour], due: list[str], model: Model) -> None:
+    document = model.document.model_copy(update={"output": (column(column="hour"), model.document.output[1])})
     found = predictions(document, model.outputs([{"size": 1.0}, {"size": 2.0}]))
-    assert found.labels == {"hour": ["[0.5]", "[0.5, 0.5]"]}
+    assert found.labels == {"hour": due}
 
 
 def test_a_column_of_several_numbers_is_given_as_its_value_and_as_they_are(model: Model) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from math import isfinite
 from threading import Lock
+from time import sleep
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from layerkit.engines.aligned import zeros
-from layerkit.engines.checks import checked_slots
+from layerkit.engines.checks import PARAMETER, check_updated, checked_slots
 from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.tape import Tape
 from layerkit.ops import Array
@@ -26,12 +27,10 @@ MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
 PIECE = 8192
 """So many numbers are multiplied at once to see that they are finite: too few for BLAS to take threads of its own."""
-PARAMETER = ""
-"""The name of the parameters' own vector, among those of the slots."""
 
 
 class Block(NamedTuple):
-    """One stretch of all that the optimizer reads, and of all but the gradient it writes: PARAMETER, and each slot."""
+    """A stretch of the gradient, and of each array that the optimizer reads and writes: PARAMETER, and each slot."""
 
     gradient: Array
     held: dict[str, Array]
@@ -103,8 +102,8 @@ class BlockedUpdate:
         """See that nobody writes any more, wherever the last call was interrupted."""
         self._halts += 1
         for lock in self._locks:
-            with lock:
-                pass  # whoever had it is done, and whoever takes it now does nothing
+            while lock.locked():  # whoever takes it from now on does nothing
+                sleep(0.0005)
 
 
 def _stretches(gradient: Array, held: dict[str, Array]) -> Iterator[Block]:
@@ -176,6 +175,8 @@ def _plain(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> Ca
         parameter, slots = block.parts
         new_parameter, new_slots = optimizer.at(factor).update(parameter, block.gradient, slots, step)
         found = {PARAMETER: new_parameter, **checked_slots(optimizer, new_slots)}
+        for name, values in found.items():
+            check_updated(optimizer, name, values, block.held[name])
         # a copy of what isn't a new array: it may lie where another is about to be written
         for name, values in [(name, each if each.base is None else each.copy()) for name, each in found.items()]:
             block.held[name][...] = values

@@ -13,6 +13,9 @@ from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Optimizer, Params
 
+PARAMETER = ""
+"""The name of the parameter among those of the slots."""
+
 
 def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
     """The gradient of a stage's own parameter. Raises PartError unless it has its shape and real numbers."""
@@ -64,15 +67,21 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
     """Raise PartError where a step of two numbers fails, or gives another shape or dtype than it was given."""
     if optimizer is None:
         return
-    name, ones = f"{type(optimizer).__name__}.update", np.ones(2, dtype)
+    ones = np.ones(2, dtype)
     with naming(optimizer, "update", "optimizer"):
         parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)
-        given = {"the parameter": parameter, **checked_slots(optimizer, slots)}
-    for what, found in given.items():
-        is_array = hasattr(found, "__array_namespace__")
-        if not is_array or found.shape != ones.shape or found.dtype != ones.dtype:
-            shown = f"{found.dtype} {list(found.shape)}" if is_array else type(found).__name__
-            raise PartError(f"{name} makes {shown} of {what} where {dtype} [2] is due", "optimizer")
+        given = {PARAMETER: parameter, **checked_slots(optimizer, slots)}
+    for name, found in given.items():
+        check_updated(optimizer, name, found, ones)
+
+
+def check_updated(optimizer: Optimizer, name: str, found: Array, due: Array) -> None:
+    """Raise PartError unless an update made an array of the due one's shape and dtype of PARAMETER, or of a slot."""
+    is_array = hasattr(found, "__array_namespace__")
+    if not is_array or found.shape != due.shape or found.dtype != due.dtype:
+        shown = f"{found.dtype} {list(found.shape)}" if is_array else type(found).__name__
+        message = f"makes {shown} of {name or 'the parameter'} where {due.dtype} {list(due.shape)} is due"
+        raise PartError(f"{type(optimizer).__name__}.update {message}", "optimizer")
 
 
 def stopped(where: str, step: int) -> TrainingError:

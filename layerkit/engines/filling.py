@@ -31,7 +31,7 @@ def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: A
         if kwargs or function in _EXTREMES:  # which warn of an `out` that isn't named
             return partial(function, *operands, **kwargs, out=out)
         return partial(function, *operands, out)
-    if function in _FILLING:
+    if function in _FILLING and out.dtype != np.float16:  # whose sums would be float16, too
         return partial(function, *args, **kwargs, out=out)
     if function in REDUCTIONS and len(args) == 1:
         return reducing(function, *args, kwargs, out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import warnings
 from collections import Counter
@@ -68,8 +69,8 @@ def join(coordinator: str | None, count: int | None, number: int | None, waiting
 def _checked(coordinator: str) -> tuple[str, int]:
     """Host and port. Raises DocumentError."""
     host, _, port = coordinator.rpartition(":")
-    address = host.removeprefix("[").removesuffix("]")
-    if not _is_host(address) or not port.isdecimal() or not 0 < int(port) < 2**16:
+    address = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not _is_host(address) or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
         raise DocumentError(f"is HOST:PORT, such as 10.0.0.1:7000, not {coordinator!r}", "--coordinator")
     return address, int(port)
 
@@ -77,7 +78,7 @@ def _checked(coordinator: str) -> tuple[str, int]:
 def _is_host(address: str) -> bool:
     """Whether it is a name, or an address of either version."""
     try:
-        return bool(address) and (":" not in address or bool(ip_address(address)))
+        return bool(ip_address(address)) if ":" in address else bool(re.fullmatch(r"[^\s\[\]]+", address))
     except ValueError:
         return False
 

@@ -9,8 +9,16 @@ import numpy as np
 from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.aligned import zeros
-from layerkit.engines.blocks import PARAMETER, BlockedUpdate, finite, paired
-from layerkit.engines.checks import check_optimizer, check_update, checked_gradient, finite_outputs, not_finite, stopped
+from layerkit.engines.blocks import BlockedUpdate, finite, paired
+from layerkit.engines.checks import (
+    PARAMETER,
+    check_optimizer,
+    check_update,
+    checked_gradient,
+    finite_outputs,
+    not_finite,
+    stopped,
+)
 from layerkit.engines.recorded_step import RecordedStep, Update
 from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State
@@ -57,14 +65,15 @@ class NumPySession(Session):
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         losses: list[float] = []
-        self._mend()
+        first, batch = self._step, None
         with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
             try:
+                self._mend()
                 for batch in batches:
-                    losses.append(self._take_step(batch))
+                    self._take_step(batch, losses)
             except BaseException as error:
-                named = self._named(error, batch.x, batch.t)
-                vars(named)["losses"] = tuple(losses)
+                named = self._named(error, batch.x, batch.t) if batch else error
+                vars(named)["losses"] = tuple(losses[: self._step - first])
                 raise named from named.__cause__
         return losses
 
@@ -123,11 +132,11 @@ class NumPySession(Session):
                 return found
         return error
 
-    def _take_step(self, batch: Rows) -> float:
-        loss = self._advance(batch, self._rewind.before(batch))
+    def _take_step(self, batch: Rows, losses: list[float]) -> None:
+        """Take a step, and add its loss, which counts once the step does."""
+        losses.append(self._advance(batch, self._rewind.before(batch)))
         self._rewind.after(batch)
         self._is_torn = False
-        return loss
 
     def _advance(self, batch: Rows, step: int) -> float:
         """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were."""
@@ -160,9 +169,9 @@ class NumPySession(Session):
             try:
                 return recorded(batch, weights, step), recorded.updates
             except Exception:
-                self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
                 if not self._is_torn:
                     self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
+                self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])

@@ -14,7 +14,7 @@ from layerkit.ops import Array
 STEPS = 16
 """So many steps are taken again at most: a copy every 16 steps costs little beside them."""
 BYTES = 64 * 2**20
-"""Batches of more bytes in all are not kept."""
+"""Batches are kept for as long as they have no more bytes, if all are as large as the first; but one always is."""
 
 
 class Taken(NamedTuple):
@@ -27,7 +27,7 @@ class Taken(NamedTuple):
 class Rewind:
     """A copy of some arrays, and the batches of the steps since then: together they are every state in between.
 
-    It is safe to interrupt anywhere.
+    Wherever its methods are interrupted, it is right.
     """
 
     def __init__(self, arrays: Sequence[Array], step: int) -> None:

@@ -84,12 +84,19 @@ def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, c
         ("colour=red", "colour"),
         ("format=9", "format"),
         ("layers=" + 60_000 * "[", "layers"),
+        ("format=" + 985 * "[" + 985 * "]", "format"),
     ],
 )
 def test_what_set_brings_wrong_is_said_of_set(change: str, where: str, models: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", models / "activity.json", "--set", change)
     assert ran.code == 2
     assert ran.err.startswith(f"error: --set {where}: ")
+
+
+def test_brackets_that_are_read_and_then_are_too_deep_are_said_to_be_so(models: Path, cli: Callable[..., Any]) -> None:
+    for depth in (900, 970, 980, 990):
+        ran = cli("train", models / "activity.json", "--set", f"name={'[' * depth}{']' * depth}")
+        assert (ran.code, ran.err.startswith("error: --set")) == (2, True)
 
 
 def test_what_the_document_has_wrong_is_said_of_its_line_whatever_set_changes(

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from layerkit import SGD, Adam, Optimizer
-from layerkit.engines.blocks import BLOCK, MANY, PARAMETER, PIECE, BlockedUpdate, finite, paired
+from layerkit.engines.blocks import BLOCK, MANY, PIECE, BlockedUpdate, finite, paired
+from layerkit.engines.checks import PARAMETER
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),

@@ -81,6 +81,16 @@ class Tires(SGD):
         return super().update(parameter, gradient, slots, step) if step < 2 else fails()
 
 
+class Odd(SGD):
+    """Gives what it shouldn't at its third step alone, and looks at its number, so that it isn't recorded."""
+
+    given: Any
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        new, slots = super().update(parameter, gradient, slots, float(step))
+        return (self.given(new) if step == 3 else new), slots
+
+
 def fails() -> NoReturn:
     raise KeyError("why")
 
@@ -93,6 +103,13 @@ def fails() -> NoReturn:
         ({"layers": [OfCalm(), Dense(units=1)]}, "layers.0: OfCalm.gradients fails: KeyError: 'why'"),
         ({"layers": [Dense(units=2), BackOfCalm(), Dense(units=1)]}, "layers.1: BackOfCalm.backward fails: KeyError"),
         ({"optimizer": Tires()}, "optimizer: Tires.update fails: KeyError: 'why'"),
+        ({"optimizer": Odd(given=float)}, r"Odd.update fails: TypeError"),
+        (
+            {"optimizer": Odd(given=lambda new: 1.0)},
+            r"Odd.update makes float of the parameter where float32 \[3\] is due",
+        ),
+        ({"optimizer": Odd(given=lambda new: new[:1])}, r"Odd.update makes float32 \[1\] of the parameter"),
+        ({"optimizer": Odd(given=lambda new: new * 1j)}, r"Odd.update makes complex64 \[3\] of the parameter"),
     ],
 )
 def test_so_are_a_loss_a_gradient_and_an_optimizer(fields: Any, due: str) -> None:

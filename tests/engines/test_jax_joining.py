@@ -124,7 +124,10 @@ def test_the_engine_may_be_the_documents_in_one_process_and_an_options_in_anothe
         assert code == 0, err
 
 
-@pytest.mark.parametrize("address", ["localhost", "localhost:abc", "localhost:99999", ":80", "[::zz]:7000", "1:2:3"])
+@pytest.mark.parametrize(
+    "address",
+    ["localhost", "localhost:abc", "localhost:99999", ":80", "[::zz]:7000", "1:2:3", "h:" + 5000 * "7", "[host:70"],
+)
 def test_an_address_that_is_none_is_refused(address: str, document: Path) -> None:
     place = ["--coordinator", address, "--num-processes", "2", "--process-id", "0"]
     ((code, _, err),) = ended([started(document, "--engine", "jax", *place)])

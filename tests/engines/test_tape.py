@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     # a product, for a sum may be rounded otherwise
     "reductions": lambda x: np_of(x).sum(x * x, axis=0) * np_of(x).max(x, axis=1, keepdims=True) * np_of(x).min(x),
     "mean and variance": lambda x: np_of(x).mean(x, axis=1) + np_of(x).var(x, axis=1),
+    "a mean of small floats": lambda x: np_of(x).mean(np_of(x).astype(x + 100.0, np.float16)),
     "products": lambda x: (x @ x.T) @ np_of(x).ones((40, 2)),
     "views": lambda x: np_of(x).reshape(x, (30, 40)).T[::2, 1:] + x[::2, 1:],
     "a reshape that copies": lambda x: np_of(x).reshape(x.T, (-1,)) * 2.0,
