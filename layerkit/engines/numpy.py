@@ -29,6 +29,9 @@ from layerkit.part import naming
 from layerkit.parts import Engine, Shape
 from layerkit.rehearsal import rehearse
 
+STEPS_BETWEEN_FLUSHES = 64
+"""By the number of the step, so that a run that was cut off does it where one that wasn't does."""
+
 
 class NumPy(Engine):
     """NumPy on the processor: the default."""
@@ -158,6 +161,8 @@ class NumPySession(Session):
                 raise error
         if not fine:
             raise self._overflowed(step)
+        if step % STEPS_BETWEEN_FLUSHES == 0:
+            self._update.flush()
         for i, name, value in updates:
             self._params[i][name][...] = value
         return loss

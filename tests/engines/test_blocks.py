@@ -97,6 +97,17 @@ def test_an_update_that_overflows_anywhere_is_said_to(size: int) -> None:
     assert not np.isfinite(update.held[PARAMETER][-2])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_too_small_for_a_normal_float_becomes_0_and_nothing_else(dtype: Any) -> None:
+    smallest = np.finfo(dtype).smallest_normal
+    vector = np.array([smallest, -smallest, smallest / 2, -smallest / 4, 0.0, 1.0, np.finfo(dtype).max], dtype)
+    update = BlockedUpdate(SGD(momentum=0.9), vector, np.zeros_like(vector), {"momentum": vector.copy()})
+    update.flush()
+    due = np.array([smallest, -smallest, 0.0, 0.0, 0.0, 1.0, np.finfo(dtype).max], dtype)
+    np.testing.assert_array_equal(vector, due)
+    np.testing.assert_array_equal(update.held["momentum"], due)
+
+
 @pytest.mark.parametrize("wrong", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("place", [0, PIECE, PIECE + 4])
 @pytest.mark.parametrize("which", range(3))

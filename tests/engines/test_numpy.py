@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit import Adam, Context, Dense, Layer, Model, Parameter, PartError, TrainingError, Zeros
+from layerkit.data.batches import Rows
+from layerkit.engines.numpy import NumPySession
+from layerkit.engines.session import Recipe
 from layerkit.entry import Entry
 
 X, T = np.ones((4, 2), dtype=np.float32), np.ones((4, 1), dtype=np.float32)
@@ -166,3 +169,31 @@ def test_a_run_that_diverges_keeps_the_last_finite_parameters() -> None:
         wild.train(X, T, steps=100)
     assert 0 < wild.step < 100
     assert all(np.isfinite(array).all() for array in wild.parameters.values())
+
+
+def where_a_column_ends(steps: int) -> list[Rows]:
+    """Batches of one row: from the second on, a zero stands where the weights of a column would learn."""
+    x = np.random.default_rng(0).normal(size=(steps, 1, 2)).astype(np.float32)
+    x[1:, :, 0] = 0.0
+    return [Rows(each, each[:, 1:]) for each in x]
+
+
+def test_what_a_gradient_left_behind_does_not_fade_for_ever() -> None:
+    model = Model(input=[2], layers=[Dense(units=1)], loss="half_squared_error", optimizer=Adam())
+    session = model.session()
+    session.train(where_a_column_ends(960))
+    m = session.state.slots["m"]["layers.0.kernel"]
+    assert m[0, 0] == 0.0
+    assert m[1, 0] != 0.0
+
+
+@pytest.mark.parametrize("cut", [895, 896, 897, 930])
+def test_it_ends_at_the_same_step_in_a_run_that_was_cut_off(cut: int) -> None:
+    model = Model(input=[2], layers=[Dense(units=1)], loss="half_squared_error", optimizer=Adam())
+    rows, whole, first = where_a_column_ends(990), model.session(), model.session()
+    whole.train(rows)
+    first.train(rows[:cut])
+    second = NumPySession(model.network, Recipe(Adam()), first.state)
+    second.train(rows[cut:])
+    for found, due in zip(second.state[:2], whole.state[:2], strict=True):
+        np.testing.assert_equal(found, due)
