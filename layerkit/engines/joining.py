@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from threading import Timer
 
-from layerkit.engines.processes import LOST, Processes, processes
+from layerkit.engines.processes import Processes, lost, processes
 from layerkit.errors import DocumentError, TrainingError
 
 SECONDS_TO_MEET = 300
@@ -59,7 +59,7 @@ def join(coordinator: str | None, count: int | None, number: int | None, waiting
     try:
         of_each = Counter(device.process_index for device in jax.devices())
     except RuntimeError as error:  # JAX tells each of the others' devices
-        raise TrainingError(f"{LOST} ({str(error).partition(chr(10))[0]})") from None
+        raise lost(error) from None
     if len(set(of_each.values())) > 1:
         listed = ", ".join(f"{each} has {devices}" for each, devices in sorted(of_each.items()))
         raise TrainingError(f"each process needs as many devices as any other: process {listed}")

@@ -19,7 +19,7 @@ from layerkit.engines.checks import (
     not_finite,
     stopped,
 )
-from layerkit.engines.recorded_step import RecordedStep, Update
+from layerkit.engines.recorded_step import OfParameter, RecordedStep
 from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError
@@ -51,8 +51,6 @@ class NumPySession(Session):
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
-        with np.errstate(all="ignore"):
-            self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(vector, self._shapes)})
         self._rewind = Rewind([vector, *flat.values(), *fixed.values()], state.step)
@@ -60,6 +58,7 @@ class NumPySession(Session):
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
+            self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
         due = _views(self._gradient, self._shapes)
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
@@ -167,7 +166,7 @@ class NumPySession(Session):
             self._params[i][name][...] = value
         return loss
 
-    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[Update]]:
+    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[OfParameter]]:
         """Fill the gradient; the loss, and what the stages want of their parameters that aren't trained."""
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):

@@ -17,8 +17,6 @@ from typing import Any, NamedTuple
 
 from layerkit.errors import LayerkitError, TrainingError
 
-LOST = "the other processes can't be reached, one of them may have died: start all again to go on from the last save"
-
 
 class Processes(NamedTuple):
     """The processes of a run, as one of them sees them. A run of one needs nothing of it."""
@@ -84,6 +82,19 @@ def alone_on_stdout() -> Iterator[None]:
     os.close(kept)
 
 
+def lost(error: Exception) -> TrainingError:
+    """What to raise where JAX's error means that the other processes can't be reached."""
+    return TrainingError(
+        "the other processes can't be reached, one of them may have died: "
+        f"start all again to go on from the last save ({first_line(error)})"
+    )
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first; JAX's go on for pages."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def check_same(values: Mapping[str, Any]) -> None:
     """Raise TrainingError, with the names of those that differ, unless every process has the same values."""
     import numpy as np
@@ -107,4 +118,4 @@ def _gathered(value: Any) -> Any:
         with jax.enable_x64(True):
             return multihost_utils.process_allgather(np.asarray(value))
     except (jax.errors.JaxRuntimeError, ValueError) as error:  # gloo has either
-        raise TrainingError(f"{LOST} ({str(error).partition(chr(10))[0]})") from None
+        raise lost(error) from None

@@ -15,8 +15,8 @@ from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Params
 
-Update: TypeAlias = tuple[int, str, Array]
-"""The number of a stage, the name of a parameter of its own, and an array for it."""
+OfParameter: TypeAlias = tuple[int, str, Array]
+"""The number of a stage, the name of a parameter of its own, and its gradient, or its new value."""
 
 
 class RecordedStep:
@@ -29,7 +29,7 @@ class RecordedStep:
         self,
         network: Network,
         params: Sequence[Params],
-        gradients: Sequence[Update],
+        gradients: Sequence[OfParameter],
         batch: Rows,
         weights: Array,
         seed: int,
@@ -46,7 +46,7 @@ class RecordedStep:
             watched, tape.watch(self._x), tape.watch(self._t), seed, tape.watch(self._step), tape.watch(self._weights)
         )
         self._loss = np.zeros((), dtype=self._weights.dtype)
-        self.updates: list[Update] = []
+        self.updates: list[OfParameter] = []
         for stage, own in enumerate(passes.updates):
             for name, value in own.items():
                 self.updates.append((stage, name, zeros(value.size, value.dtype).reshape(value.shape)))

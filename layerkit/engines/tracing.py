@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from layerkit.engines.processes import LOST
+from layerkit.engines.processes import first_line, lost
 from layerkit.engines.session import Recipe, unchanged
 from layerkit.errors import LayerkitError, PartError, TrainingError
 from layerkit.network import Network
@@ -32,10 +32,10 @@ def why_failed(network: Network, recipe: Recipe, x: Array | None, error: Excepti
         except LayerkitError as found:
             return found
     if jax.process_count() > 1:  # where a dead one shows as an error of either kind
-        return TrainingError(f"{LOST} ({_first_line(error)})")
+        return lost(error)
     if at_work:
-        return TrainingError(f"JAX failed at work: {_first_line(error)}")
-    return PartError(f"JAX can't compile this: {type(error).__name__}: {_first_line(error)}; {_RULE}")
+        return TrainingError(f"JAX failed at work: {first_line(error)}")
+    return PartError(f"JAX can't compile this: {type(error).__name__}: {first_line(error)}; {_RULE}")
 
 
 def _walk(network: Network, recipe: Recipe, rows: int, step: Array, factor: Array) -> None:
@@ -68,8 +68,4 @@ def _traced(where: str, part: Part, method: Callable[..., Any], *arguments: Any)
         raise
     except Exception as error:
         name = f"{type(part).__name__}.{method.__name__}"
-        raise PartError(f"{name} can't be compiled by JAX ({_first_line(error)}): {_RULE}", where) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+        raise PartError(f"{name} can't be compiled by JAX ({first_line(error)}): {_RULE}", where) from error

@@ -24,18 +24,23 @@ def given(optimizer: Optimizer, size: int) -> tuple[np.ndarray, np.ndarray, dict
     return vector, gradient, {name: np.zeros_like(vector) for name in optimizer.slots}
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-@pytest.mark.parametrize("size", [5, BLOCK, BLOCK + 1, MANY + 12345])
-def test_blocks_give_the_bits_of_one_call(optimizer: Optimizer, size: int) -> None:
+def expect_that_of_one_call(optimizer: Optimizer, size: int, threads: int) -> None:
+    """Every bit, after each of three steps."""
     vector, gradient, slots = given(optimizer, size)
     due, due_slots = vector.copy(), {name: array.copy() for name, array in slots.items()}
-    update = BlockedUpdate(optimizer, vector, gradient, slots, threads=2)
+    update = BlockedUpdate(optimizer, vector, gradient, slots, threads)
     for step in (1, 2, 3):
         assert update(step, 1.0)
         due, due_slots = optimizer.update(due, gradient, due_slots, float(step))
-    np.testing.assert_array_equal(update.held[PARAMETER], due)
-    for name, array in due_slots.items():
-        np.testing.assert_array_equal(update.held[name], array)
+        np.testing.assert_array_equal(update.held[PARAMETER], due)
+        for name, array in due_slots.items():
+            np.testing.assert_array_equal(update.held[name], array)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("size", [5, BLOCK, BLOCK + 1, MANY + 12345])
+def test_blocks_give_the_bits_of_one_call(optimizer: Optimizer, size: int) -> None:
+    expect_that_of_one_call(optimizer, size, threads=2)
 
 
 class Swaps(Adam):
@@ -74,15 +79,7 @@ class Chooses(Adam):
 @pytest.mark.parametrize("optimizer", [Swaps(), UsesOld(), Holds(), Chooses()], ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("size", [5, BLOCK + 1])
 def test_an_update_in_place_is_that_of_new_arrays_whatever_it_reads_last(optimizer: Optimizer, size: int) -> None:
-    vector, gradient, slots = given(optimizer, size)
-    due, due_slots = vector.copy(), {name: array.copy() for name, array in slots.items()}
-    update = BlockedUpdate(optimizer, vector, gradient, slots)
-    for step in (1, 2, 3):
-        assert update(step, 1.0)
-        due, due_slots = optimizer.update(due, gradient, due_slots, float(step))
-        np.testing.assert_array_equal(update.held[PARAMETER], due)
-        for name, array in due_slots.items():
-            np.testing.assert_array_equal(update.held[name], array)
+    expect_that_of_one_call(optimizer, size, threads=1)
 
 
 @pytest.mark.parametrize("size", [5, 3 * BLOCK, MANY + 5])

@@ -15,6 +15,14 @@ from layerkit import SGD, Adam, Context, Dense, HalfSquaredError, Layer, Model, 
 X, T = np.ones((4, 2), dtype=np.float32), np.ones((4, 1), dtype=np.float32)
 
 
+@pytest.fixture(params=["numpy", "jax"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is installed."""
+    if request.param == "jax":
+        pytest.importorskip("jax")
+    return str(request.param)
+
+
 class Shift(Layer):
     """x + shift."""
 
@@ -145,7 +153,6 @@ class Keyless(Shift):
         return None
 
 
-@pytest.mark.parametrize("engine", ["numpy", "jax"])
 @pytest.mark.parametrize(
     ("layer", "due"),
     [
@@ -157,8 +164,6 @@ class Keyless(Shift):
     ],
 )
 def test_a_wrong_gradient_is_refused_by_the_name_of_its_parameter(layer: Layer, due: str, engine: str) -> None:
-    if engine == "jax":
-        pytest.importorskip("jax")
     model = Model(input=[2], layers=[layer], loss="half_squared_error", optimizer="sgd", engine=engine)
     with pytest.raises(PartError, match=rf"layers.0.shift: {due}"):
         model.train(X, X + 1.0, steps=1)
@@ -169,11 +174,8 @@ class Forgets(Adam):
         return super().update(parameter, gradient, slots, step)[0], {}
 
 
-@pytest.mark.parametrize("engine", ["numpy", "jax"])
 @pytest.mark.parametrize("units", [1, 1000])
 def test_an_optimizer_that_gives_back_no_slots_is_refused(units: int, engine: str) -> None:
-    if engine == "jax":
-        pytest.importorskip("jax")
     layers = [Dense(units=units)]
     model = Model(input=[2], layers=layers, loss="half_squared_error", optimizer=Forgets(), engine=engine)
     with pytest.raises(PartError, match=r"optimizer: Forgets.update gives the slots none where m, v are due"):
@@ -196,7 +198,6 @@ class Breaks(Adam):
         return slots["momentum"], slots
 
 
-@pytest.mark.parametrize("engine", ["numpy", "jax"])
 @pytest.mark.parametrize(
     ("optimizer", "due"),
     [
@@ -206,8 +207,6 @@ class Breaks(Adam):
     ],
 )
 def test_an_optimizer_that_breaks_its_contract_is_named(optimizer: Adam, due: str, engine: str) -> None:
-    if engine == "jax":
-        pytest.importorskip("jax")
     model = Model(input=[2], layers=[Dense(units=1)], loss="half_squared_error", optimizer=optimizer, engine=engine)
     with pytest.raises(PartError, match=rf"optimizer: {due}"):
         model.train(X, T, steps=1)
