@@ -2,99 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from streams import ROWS, fields, flat, numbers, prepared, write
 
 import layerkit
-from layerkit import DataError, Document
-from layerkit.data import reading
 from layerkit.data.batches import Rows
-from layerkit.data.preparing import Prepared, prepare
 from layerkit.data.streaming import Streamed
-
-ROWS, CLASSES = 1000, ("no", "perhaps", "yes")
-FORMATS = ("csv", "jsonl", "parquet", "npz", "compressed", "safetensors")
-
-
-def write(folder: Path, form: str, rows: int = ROWS) -> Path:
-    """A file whose column or array a holds each row's number, and b and y something of it."""
-    number = np.arange(rows)
-    table = {"a": number, "b": number % 7 / 4, "t": [CLASSES[i % 10 // 4] for i in number], "w": number % 3}
-    arrays = {"x": np.stack([number, number % 7 / 4], axis=1), "y": np.eye(3)[number % 10 // 4], "w": number % 3}
-    path = folder / f"data.{'npz' if form == 'compressed' else form}"
-    match form:
-        case "csv":
-            lines = [",".join(map(str, row)) for row in zip(*table.values(), strict=True)]
-            path.write_text("\n".join([",".join(table), *lines]) + "\n")
-        case "jsonl":
-            cells = zip(*(np.asarray(values).tolist() for values in table.values()), strict=True)
-            path.write_text("".join(json.dumps(dict(zip(table, row, strict=True))) + "\n" for row in cells))
-        case "parquet":
-            pa = pytest.importorskip("pyarrow")
-            pytest.importorskip("pyarrow.parquet").write_table(pa.table(table), path, row_group_size=300)
-        case "npz":
-            np.savez(path, **arrays)
-        case "compressed":
-            np.savez_compressed(path, **arrays)
-        case "safetensors":
-            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-    return path
-
-
-def fields(form: str, buffer: int | None = 64, **training: Any) -> dict[str, Any]:
-    """A document over that file, whose network sees the row's number unscaled."""
-    columns = [{"column": "a", "scale": "none"}, {"column": "b"}]
-    sides = {"input": columns, "output": {"column": "t", "type": "category"}}
-    name = f"data.{'npz' if form == 'compressed' else form}"
-    return {
-        **(sides if form in ("csv", "jsonl", "parquet") else {"input": [2]}),
-        "layers": [{"type": "dense", "units": 3, "activation": "softmax"}],
-        "loss": "cross_entropy",
-        "optimizer": {"type": "sgd", "learning_rate": 1e-6},
-        "training": {
-            "epochs": 2,
-            "data": {"path": name} | ({} if buffer is None else {"buffer": buffer}),
-            **training,
-        },
-    }
-
-
-def prepared(folder: Path, form: str, buffer: int | None = 64, **training: Any) -> Prepared:
-    document = Document(**fields(form, buffer, **training))
-    return prepare(document, reading.own(document, folder), folder)
-
-
-def flat(parts: list[list[Any]]) -> list[Any]:
-    return list(chain.from_iterable(parts))
-
-
-@pytest.fixture(params=FORMATS)
-def form(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each kind of file, in blocks and pieces so small that there are many."""
-    write(tmp_path, request.param)
-    for constant, value in (
-        ("csv.BLOCK", 1000),
-        ("jsonl.BLOCK", 90),
-        ("parquet.BLOCK", 90),
-        ("ondisk.BLOCK", 2000),
-        ("streaming.SMALLEST_PIECE", 32),
-    ):
-        monkeypatch.setattr(f"layerkit.data.{constant}", value)
-    return str(request.param)
-
-
-def numbers(batches: Any) -> list[list[int]]:
-    """The row numbers in each batch."""
-    return [batch.x[:, 0].astype(int).tolist() for batch in batches]
 
 
 def test_an_epoch_takes_every_row_once_and_the_next_has_another_order(form: str, tmp_path: Path) -> None:
@@ -223,64 +142,6 @@ def test_a_validation_file_is_streamed_too(tmp_path: Path) -> None:
     assert flat(numbers(found.validation.blocks(20))) == list(range(50))
 
 
-def test_a_faulty_cell_is_found_before_the_first_step_whichever_side_it_is_on(tmp_path: Path) -> None:
-    path = write(tmp_path, "csv")
-    lines = path.read_text().splitlines()
-    for row in (1, 500, ROWS):
-        path.write_text("\n".join([*lines[:row], lines[row].replace(",", ",?", 1), *lines[row + 1 :]]))
-        with pytest.raises(
-            DataError, match=rf'row {row} \(line {row + 1}\), column "b": "\?.*" is not a finite number'
-        ):
-            prepared(tmp_path, "csv", validation=0.5)
-
-
-def test_a_file_that_changes_while_it_is_used_is_refused(form: str, tmp_path: Path) -> None:
-    source = prepared(tmp_path, form).training
-    batches = source.batches(30, 0, 0)
-    next(batches)
-    path = tmp_path / fields(form)["training"]["data"]["path"]
-    path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(DataError, match="the file changed while it was being used"):
-        list(batches)
-    with pytest.raises(DataError, match="the file changed while it was being used"):
-        next(source.batches(30, 0, 0))
-
-
-def test_what_fits_no_memory_names_the_buffer(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layerkit.data.packing.memory", lambda: 10_000)
-    with pytest.raises(DataError, match=r'declare a buffer of rows: "data": .*"buffer": 65536'):
-        prepared(tmp_path, form, buffer=None)
-    assert prepared(tmp_path, form).training.count == ROWS
-
-
-@pytest.mark.parametrize(("fraction", "rows"), [(0.01, 3), (0.99, 3)])
-def test_a_side_without_rows_is_refused(fraction: float, rows: int, tmp_path: Path) -> None:
-    write(tmp_path, "npz", rows=rows)
-    with pytest.raises(DataError, match="leaves one side without a row"):
-        prepared(tmp_path, "npz", validation=fraction)
-
-
-@pytest.mark.parametrize("buffer", [0, -1, 1.5, "many"])
-def test_a_buffer_is_a_whole_number_from_1(buffer: Any) -> None:
-    with pytest.raises(layerkit.DocumentError, match="buffer"):
-        Document(**fields("csv") | {"training": {"data": {"path": "data.csv", "buffer": buffer}}})
-
-
-def test_columns_that_only_later_rows_have_are_empty_before(tmp_path: Path, monkeypatch: Any, cli: Callable) -> None:
-    monkeypatch.setattr("layerkit.data.jsonl.BLOCK", 2)
-    path = tmp_path / "data.jsonl"
-    path.write_text('{"b": 1, "t": "no"}\n' * 5 + '{"a": 3, "b": 2, "t": "yes"}\n' * 2)
-    document = fields("jsonl") | {
-        "input": [{"column": "a", "missing": 9, "scale": "none"}, {"column": "b"}],
-        "layers": [{"type": "dense", "units": 2, "activation": "softmax"}],
-    }
-    found = prepare(Document(**document), reading.own(Document(**document), tmp_path), tmp_path)
-    assert flat(numbers(found.training.blocks(3))) == [9, 9, 9, 9, 9, 3, 3]
-    path.write_text('{"b": 1, "t": "no"}\n' * 5)
-    with pytest.raises(DataError, match='there is no column "a"'):
-        prepare(Document(**document), reading.own(Document(**document), tmp_path), tmp_path)
-
-
 def third(number: int, rows: int) -> slice:
     """What one of three processes takes of a batch."""
     own = -(-rows // 3)
@@ -311,19 +172,3 @@ def test_three_processes_read_a_third_each_of_the_batches_of_one(
                 np.testing.assert_array_equal(array, of_whole[own])
         assert sum(len(rows.x) for rows in encoded) == sum(len(part.x) for part in parts)
         encoded.clear()
-
-
-def test_rows_are_read_in_slices_that_leave_out_large_gaps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    slices: list[tuple[int, int]] = []
-
-    class Recorded:
-        dtype, shape = np.dtype(np.float32), (100, 25)
-
-        def __getitem__(self, rows: slice) -> np.ndarray:
-            slices.append((rows.start, rows.stop))
-            return np.repeat(np.arange(100.0)[rows, None], 25, axis=1)
-
-    monkeypatch.setattr(reading, "GAP", 300)  # three rows
-    found = reading._sliced(Recorded(), np.array([4, 5, 9, 14, 80]))
-    assert found[:, 0].tolist() == [4, 5, 9, 14, 80]
-    assert slices == [(4, 10), (14, 15), (80, 81)]

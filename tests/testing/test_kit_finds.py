@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import wrong_activations
 import wrong_layers
+import wrong_losses
+import wrong_optimizers
 import wrong_others
+import wrong_tables
 
 from layerkit import Part, PartError
 from layerkit.testing import run_checks
@@ -28,6 +31,7 @@ def example(tmp_path: Path) -> Path:
 
 
 WRONG_LAYERS = wrong_activations.WRONG + wrong_layers.WRONG
+WRONG_OTHERS = wrong_losses.WRONG + wrong_optimizers.WRONG + wrong_tables.WRONG + wrong_others.WRONG
 
 
 @pytest.mark.parametrize(("part", "check", "words"), WRONG_LAYERS, ids=[each[0].__name__ for each in WRONG_LAYERS])
@@ -37,7 +41,7 @@ def test_each_wrong_layer_fails_the_check_meant_for_it(part: type[Part], check: 
     assert words in found[check]
 
 
-@pytest.mark.parametrize("case", wrong_others.WRONG, ids=lambda case: type(case[0]).__name__)
+@pytest.mark.parametrize("case", WRONG_OTHERS, ids=lambda case: type(case[0]).__name__)
 def test_each_wrong_part_of_another_kind_fails_the_check_meant_for_it(
     case: tuple[Part, str, str], example: Path
 ) -> None:
