@@ -7,7 +7,7 @@ from typing import Any
 
 _HOME = {
     "Model": "model",
-    "Trained": "model",
+    "Trained": "training",
     "Progress": "training",
     "load": "opening",
     "Document": "document",

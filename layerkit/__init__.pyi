@@ -51,7 +51,6 @@ from layerkit.errors import SaveError as SaveError
 from layerkit.errors import TrainingError as TrainingError
 from layerkit.explain import Explanation as Explanation
 from layerkit.model import Model as Model
-from layerkit.model import Trained as Trained
 from layerkit.network import Network as Network
 from layerkit.network import Stage as Stage
 from layerkit.opening import load as load
@@ -74,5 +73,6 @@ from layerkit.parts import Shape as Shape
 from layerkit.parts import Table as Table
 from layerkit.random import Random as Random
 from layerkit.training import Progress as Progress
+from layerkit.training import Trained as Trained
 
 __version__: str

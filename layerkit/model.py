@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -30,24 +30,11 @@ from layerkit.ops import Array
 from layerkit.part import find_class
 from layerkit.parts import Engine
 from layerkit.planning import declared_goal, factor_of, metrics_of, notice_loss, patience_of, recipe_of, whole_numbers
-from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, figures, train
+from layerkit.standing import first_state, saved_state
+from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
 
 if TYPE_CHECKING:
     from layerkit.explain import Explanation
-
-
-class Trained(NamedTuple):
-    """What a run did. The losses are over (at most the first 8,192 of) the training rows, before and after."""
-
-    steps: int
-    """How many were taken now."""
-    loss_before: float
-    loss: float
-    validation: Figures
-    stopped: bool
-    """Whether it was asked to stop before its goal."""
-    best_epoch: int = 0
-    """The epoch whose parameters the model has, where early stopping chose it."""
 
 
 class Model:
@@ -82,15 +69,7 @@ class Model:
     def go_on_from(self, saved: storage.Saved, document: Document) -> None:
         """Take up a saved run, under a document that it was checked to fit."""
         self._document, self._network = document, None
-        zeros = _zero_slots(document, self.network, saved.parameters)
-        # a parameter that is trained only from now on begins with zeros
-        slots = {
-            slot: {name: saved.slots.get(slot, {}).get(name, zero) for name, zero in own.items()}
-            for slot, own in zeros.items()
-        }
-        # in the stages' order, which the file doesn't keep
-        parameters = {name: saved.parameters[name] for name in self.network.parameters}
-        self._state = State(parameters, slots, saved.step)
+        self._state = saved_state(saved, document, self.network)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
 
@@ -355,17 +334,11 @@ class Model:
 
     def _current(self) -> State:
         if self._state is None:
-            parameters = self.network.initial(self._document.training.seed, np)
-            self._state = State(parameters, _zero_slots(self._document, self.network, parameters))
+            self._state = first_state(self._document, self.network)
         return self._state
 
     def _figures(self, session: Session, rows: Source) -> Figures:
         return figures(session, rows, metrics_of(self._document), lambda y: encoding.in_units(self._document, y))
-
-
-def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:
-    slots = document.optimizer.slots if document.optimizer else ()
-    return {slot: {name: np.zeros_like(parameters[name]) for name in network.trained} for slot in slots}
 
 
 def _quiet(progress: Progress) -> None:

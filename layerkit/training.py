@@ -71,6 +71,20 @@ class End(NamedTuple):
     why: Literal["goal", "patience", "stop"]
 
 
+class Trained(NamedTuple):
+    """What a run did. The losses are over (at most the first 8,192 of) the training rows, before and after."""
+
+    steps: int
+    """How many were taken now."""
+    loss_before: float
+    loss: float
+    validation: Figures
+    stopped: bool
+    """Whether it was asked to stop before its goal."""
+    best_epoch: int = 0
+    """The epoch whose parameters the model has, where early stopping chose it."""
+
+
 def train(
     session: Session,
     run: Run,

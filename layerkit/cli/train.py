@@ -28,7 +28,8 @@ from layerkit.cli.progress import reporting
 from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
-    from layerkit.model import Model, Trained
+    from layerkit.model import Model
+    from layerkit.training import Trained
 
 What = TypeVar("What")
 
