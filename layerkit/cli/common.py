@@ -56,14 +56,25 @@ def fields_of(changes: Sequence[str]) -> dict[str, Any]:
         if not equals or not path:
             raise click.UsageError(f"--set takes PATH=VALUE, such as optimizer.learning_rate=0.05, not {change!r}")
         try:
-            fields[path] = json.loads(text)
+            json.loads(text)
+        except RecursionError:
+            pass  # said below
         except ValueError:
             fields[path] = text
-        except RecursionError:
-            from layerkit.errors import DocumentError
-
-            raise DocumentError("brackets are nested too deeply", f"--set {path}") from None
+            continue
+        fields[path] = _json(text, f"--set {path}")
     return fields
+
+
+def _json(text: str, where: str) -> Any:
+    """The value of a JSON text, as strict as a document is. Raises DocumentError."""
+    from layerkit import jsontext
+    from layerkit.errors import DocumentError
+
+    try:
+        return jsontext.parse(text, where)
+    except DocumentError as error:
+        raise DocumentError(error.faults[0].message, where) from None
 
 
 def format_option(function: Command) -> Command:

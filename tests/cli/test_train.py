@@ -83,6 +83,8 @@ def test_set_changes_a_field_for_this_run(change: str, due: Any, models: Path, c
         ("layers[1].kernel=[[1]]", "layers[1].kernel"),
         ("colour=red", "colour"),
         ("format=9", "format"),
+        ('optimizer={"type":"sgd","type":"adam"}', "optimizer"),
+        ("training.steps=1e999", "training.steps"),
         ("layers=" + 60_000 * "[", "layers"),
         ("format=" + 985 * "[" + 985 * "]", "format"),
     ],
