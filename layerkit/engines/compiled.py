@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import partial
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ from layerkit.data.batches import Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
 from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
+from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
+from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State, unchanged
 from layerkit.engines.stacks import Stack, Stacks
 from layerkit.engines.tracing import why_failed
@@ -32,99 +34,138 @@ class CompiledSession(Session):
         with np.errstate(all="ignore"):
             rehearse(network, network.by_stage(state.parameters), np)
             check_optimizer(recipe.optimizer, network.dtype)
-        self._step = state.step
         slots = recipe.optimizer.slots if recipe.optimizer else ()
         shapes = {name: network.parameters[name].shape for name in network.trained}
         zeros = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
         held = Held(dict(state.parameters), {slot: dict(state.slots.get(slot) or zeros) for slot in slots})
         with self._on_jax():
             self._held: Held = devices().everywhere(held)
-            self._copy: Array | None = None
+            self._copy: Any = None
             # on the devices: to hand numbers over takes as long as a hundred small steps
             self._next: Array = devices().everywhere([np.int64(state.step + 1)])[0]
             self._counts: dict[int, Array] = {}
             self._stacks = Stacks(network, devices())
+        # processes whose peers died can't take steps again, and what costs nothing to keep is kept at each call
+        often = not self._programs.writes_over or jax.process_count() > 1
+        self._rewind = Rewind(self._keep, self._restore, state.step, 1 if often else STEPS_TAKEN_AGAIN)
+        self._is_torn = False
 
     def train(self, batches: Sequence[Rows]) -> Array:
         losses: list[Array] = []
+        first = self._rewind.step
         try:
             with self._on_jax(batches[0].x if batches else None):
+                self._mend()
                 for stack in self._stacks.of(batches):
-                    losses.append(self._take(stack))
+                    self._take(stack, losses)
+                return self._in_one(losses)
         except BaseException as error:
-            before = (loss for each in losses for loss in each.tolist())
-            vars(error)["losses"] = (*before, *getattr(error, "losses", ()))
+            vars(error)["losses"] = tuple(self._in_one(losses)[: self._rewind.step - first].tolist())
             raise
-        return losses[0] if len(losses) == 1 else np.concatenate([np.zeros(0, self._network.dtype), *losses])
 
     def share(self, rows: int) -> slice:
         return devices().share(rows)
 
     def predict(self, x: Array) -> Array:
         with self._on_jax(x):
+            self._mend()
             return np.asarray(self._programs.predict(self._held.parameters, self._padded(x)))[: len(x)]
 
     def losses(self, rows: Rows) -> tuple[Array, Array]:
         with self._on_jax(rows.x):
+            self._mend()
             y, losses = self._programs.losses(self._held.parameters, self._padded(rows.x), self._padded(rows.t))
             return np.asarray(y)[: len(rows.x)], np.asarray(losses)[: len(rows.x)]
 
     @property
     def state(self) -> State:
         with self._on_jax():
+            self._mend()
             held = jax.tree.map(np.array, self._held)
         parameters = {name: held.parameters[name] for name in self._network.parameters}
-        return State(parameters, held.slots, self._step)
+        return State(parameters, held.slots, self._rewind.step)
 
-    def _take(self, stack: Stack) -> Array:
-        """Take the steps of a stack, and give their losses.
+    def _take(self, stack: Stack, losses: list[Array]) -> None:
+        """Take the steps of a stack, and add their losses; those before one that goes wrong, and then it raises."""
+        count, step = len(stack.batches), self._rewind.before(stack.batches[0])
+        self._is_torn = True
+        after = self._steps(stack, step, count)
+        found = np.asarray(after.losses)[:count]
+        unsound, finite = np.asarray(after.found)
+        if not (finite and unsound == STEPS and np.isfinite(found).all()):
+            fine = np.isfinite(found) & (np.arange(count) < unsound)
+            # the first step whose loss or update isn't finite; a parameter may have come to it earlier
+            self._stop(stack.batches, found, count if fine.all() else int(np.argmin(fine)), losses)
+        self._held, self._next = after.held, after.following
+        losses.append(found)
+        self._rewind.after(*stack.batches)
+        self._is_torn = False
 
-        Where a step goes wrong, the state is that of the step before, and it raises.
-        """
-        programs, count = self._programs, stack.count
-        factors = self._factors(self._step + 1, count)
+    def _steps(self, stack: Stack, step: int, count: int) -> Steps:
+        """Where the first steps of a stack lead to, from the number `step` on. They may write over the state."""
+        found: Steps = self._programs.steps(
+            self._held,
+            stack.rows,
+            stack.places,
+            self._factors(step, len(stack.batches)),
+            self._next,
+            self._count(count),
+            rows=stack.size,
+        )
+        return found
 
-        def taken(held: Held, steps: int) -> Steps:
-            found: Steps = programs.steps(
-                held, stack.rows, stack.places, factors, self._next, self._count(steps), rows=stack.size
-            )
-            return found
+    def _stop(self, batches: Sequence[Rows], found: Array, bad: int, losses: list[Array]) -> NoReturn:
+        """Take the steps before the one that goes wrong, among the first `bad` or the next, and raise what it does."""
+        self._mend()
+        self._rewind.renew()
+        step, self._is_torn = self._rewind.step + 1, True
+        (stack,) = self._stacks.of(batches)
 
-        before = self._kept()
-        try:
-            after = taken(self._held, count)
-            losses = np.asarray(after.losses)[:count]
-            unsound, finite = np.asarray(after.found)
-        except BaseException:
-            self._held = before()
-            raise
-        if finite and unsound == STEPS and np.isfinite(losses).all():
-            self._held, self._step, self._next = after.held, self._step + count, after.following
-            return losses
-        fine = np.isfinite(losses) & (np.arange(count) < unsound)
-        # the first step whose loss or update isn't finite; a parameter may have come to it earlier
-        bad = count if fine.all() else int(np.argmin(fine))
+        def taken(steps: int) -> Steps:
+            self._restore()
+            return self._steps(stack, step, steps)
+
         low, high = 0, bad
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if np.asarray(taken(before(), middle).found)[1] else (low, middle - 1)
-        wrong = jax.tree.map(np.asarray, taken(before(), low + 1).held)
-        last = taken(before(), low)
-        self._held, self._step, self._next = last.held, self._step + low, last.following
-        error = self._stopped(stack, low, wrong, np.isfinite(losses[low]))
-        error.losses = tuple(losses[:low].tolist())
-        raise error
+            low, high = (middle, high) if np.asarray(taken(middle).found)[1] else (low, middle - 1)
+        wrong = jax.tree.map(np.asarray, taken(low + 1).held)
+        last = taken(low)
+        self._held, self._next = last.held, last.following
+        losses.append(found[:low])
+        self._rewind.after(*batches[:low])
+        self._is_torn = False
+        raise self._stopped(stack, low, wrong, np.isfinite(found[low]))
 
-    def _kept(self) -> Callable[[], Held]:
-        """What gives the state as it is now, whatever steps write over. A copy takes the memory of the copy before."""
-        held = self._held
+    def _mend(self) -> None:
+        """Take again the steps since the last copy, where those after them went wrong, or were interrupted."""
+        if self._is_torn:
+            first, batches = self._rewind.back()
+            for stack in self._stacks.of(batches):
+                count = len(stack.batches)
+                after = self._steps(stack, first + 1, count)
+                self._held, self._next, first = after.held, after.following, first + count
+            self._is_torn = False
+
+    def _keep(self) -> None:
+        """Copy the state as it is; a copy takes the memory of the copy before."""
+        memory, self._copy = self._copy, None
         if not self._programs.writes_over:
-            return lambda: held
-        if self._copy is None:
-            size = sum(array.size for array in jax.tree.leaves(held))
-            self._copy = jnp.zeros(size, self._network.dtype, device=devices().whole)
-        self._copy = self._programs.copied(held, self._copy)
-        return partial(self._programs.restored, self._copy)
+            self._copy = self._held
+        else:
+            if memory is None:
+                size = sum(array.size for array in jax.tree.leaves(self._held))
+                memory = jnp.zeros(size, self._network.dtype, device=devices().whole)
+            self._copy = self._programs.copied(self._held, memory)
+        self._after_copy = self._next
+
+    def _restore(self) -> None:
+        """The state becomes what it was when it was copied. No process needs another for it."""
+        self._held = self._programs.restored(self._copy) if self._programs.writes_over else self._copy
+        self._next = self._after_copy
+
+    def _in_one(self, losses: Sequence[Array]) -> Array:
+        return losses[0] if len(losses) == 1 else np.concatenate([np.zeros(0, self._network.dtype), *losses])
 
     def _count(self, steps: int) -> Array:
         """So many steps, as a number on the devices."""
@@ -134,7 +175,7 @@ class CompiledSession(Session):
 
     def _stopped(self, stack: Stack, i: int, wrong: Held, loss_is_finite: bool) -> TrainingError:
         """What to raise of the next step, which would lead to a state with something that isn't finite."""
-        network, step = self._network, self._step + 1
+        network, step = self._network, self._rewind.step + 1
         if not loss_is_finite:
             found = self._programs.finite_outputs(
                 self._held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.size

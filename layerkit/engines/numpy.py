@@ -20,7 +20,7 @@ from layerkit.engines.checks import (
     stopped,
 )
 from layerkit.engines.recorded_step import OfParameter, RecordedStep
-from layerkit.engines.rewind import Rewind
+from layerkit.engines.rewind import Copies, Rewind
 from layerkit.engines.session import Recipe, Session, State
 from layerkit.errors import LayerkitError, TrainingError
 from layerkit.network import Network, equal_weights
@@ -53,7 +53,8 @@ class NumPySession(Session):
         flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
         self._params = network.by_stage({**fixed, **_views(vector, self._shapes)})
-        self._rewind = Rewind([vector, *flat.values(), *fixed.values()], state.step)
+        copies = Copies([vector, *flat.values(), *fixed.values()])
+        self._rewind = Rewind(copies.renew, copies.restore, state.step)
         self._is_torn = False
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
@@ -68,16 +69,16 @@ class NumPySession(Session):
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         losses: list[float] = []
         first, batch = self._step, None
-        with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
-            try:
+        try:
+            with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
                 self._mend()
                 for batch in batches:
                     self._take_step(batch, losses)
-            except BaseException as error:
-                named = self._named(error, batch.x, batch.t) if batch else error
-                vars(named)["losses"] = tuple(losses[: self._step - first])
-                raise named from named.__cause__
-        return losses
+                return losses
+        except BaseException as error:
+            named = self._named(error, batch.x, batch.t) if batch else error
+            vars(named)["losses"] = tuple(losses[: self._step - first])
+            raise named from named.__cause__
 
     def predict(self, x: Array) -> Array:
         return self._forward(x)[0]

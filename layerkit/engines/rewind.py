@@ -1,8 +1,8 @@
-"""The way back from an update that went wrong, once it has changed numbers in their place."""
+"""The way back from a step that went wrong, once it has written over the numbers before it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,16 +25,17 @@ class Taken(NamedTuple):
 
 
 class Rewind:
-    """A copy of some arrays, and the batches of the steps since then: together they are every state in between.
+    """A copy of some numbers, and the batches of the steps since then: together they are every state in between.
 
+    `copy` copies them as they are, in the place of the copy before, and `restore` makes them what they were then.
     Wherever its methods are interrupted, it is right.
     """
 
-    def __init__(self, arrays: Sequence[Array], step: int) -> None:
-        self._arrays = arrays
-        self._copies: list[Array] = []
+    def __init__(self, copy: Callable[[], None], restore: Callable[[], None], step: int, most: int = STEPS) -> None:
+        self._copy, self._restore = copy, restore
         self._taken = Taken(step, [])
-        self._most = 0
+        self._most = most
+        self._due = 0
         """So many steps may be taken since the copy; 0 where there is none."""
 
     @property
@@ -43,27 +44,43 @@ class Rewind:
         return self._taken.first + len(self._taken.batches)
 
     def before(self, batch: Rows) -> int:
-        """Copy the arrays as they are, where the last copy has become too old; the number of the step to take now."""
+        """Copy the numbers as they are, where the last copy has become too old; the number of the step to take now."""
         first, batches = self._taken
-        if len(batches) >= self._most:
+        if len(batches) >= self._due:
             self.renew()
-            self._most = max(min(STEPS, BYTES // max(batch.x.nbytes + batch.t.nbytes, 1)), 1)
+            self._due = max(min(self._most, BYTES // max(batch.x.nbytes + batch.t.nbytes, 1)), 1)
         return first + len(batches) + 1
 
-    def after(self, batch: Rows) -> None:
-        """Count a step that was taken. Its batch must stay as it is."""
-        self._taken.batches.append(batch)
+    def after(self, *batches: Rows) -> None:
+        """Count steps that were taken. Their batches must stay as they are."""
+        self._taken.batches.extend(batches)
 
     def back(self) -> Taken:
-        """The arrays become what they were when they were copied; the steps that were taken since."""
-        for copy, array in zip(self._copies, self._arrays, strict=True):
-            np.copyto(array, copy)
+        """The numbers become what they were when they were copied; the steps that were taken since."""
+        self._restore()
         return self._taken
 
     def renew(self) -> None:
-        """Copy the arrays as they are, which is after the last step that was taken."""
-        self._most = 0
+        """Copy the numbers as they are, which is after the last step that was taken."""
+        self._due = 0
+        self._copy()
+        self._taken = Taken(self.step, [])
+
+
+class Copies:
+    """Copies of arrays that are changed in their place."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self._arrays = arrays
+        self._copies: list[Array] = []
+
+    def renew(self) -> None:
+        """Copy them."""
         self._copies = self._copies or [zeros(each.size, each.dtype).reshape(each.shape) for each in self._arrays]
         for copy, array in zip(self._copies, self._arrays, strict=True):
             np.copyto(copy, array)
-        self._taken = Taken(self.step, [])
+
+    def restore(self) -> None:
+        """They become what they were when they were copied."""
+        for copy, array in zip(self._copies, self._arrays, strict=True):
+            np.copyto(array, copy)

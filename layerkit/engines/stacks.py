@@ -22,12 +22,13 @@ LARGEST = 16 * 2**20
 
 @dataclass(frozen=True)
 class Stack:
-    """The batches of some steps: step i takes the first `size` rows of rows[places[i]]."""
+    """Some steps' batches: step i takes the first `size` rows of rows[places[i]], until another stack is made."""
 
     rows: Rows
     """On the devices; the weights, if there are any, are those by which a step sums its rows' losses."""
     places: Array
-    count: int
+    batches: Sequence[Rows]
+    """One for each step."""
     size: int
 
 
@@ -43,29 +44,21 @@ class Stacks:
         self._places: dict[int, Array] = {}
         self._buffers: dict[int, Rows] = {}
         self._last: tuple[Sequence[Rows], Rows] | None = None
-        self._call: tuple[Sequence[Rows], Stack] | None = None
+        self._call: Stack | None = None
+        """That of the last call, if it was one."""
 
     def of(self, batches: Sequence[Rows]) -> Iterator[Stack]:
         """The batches in stacks, each as long as batches are of one size, and fit."""
-        if stack := self._again(batches):
-            yield stack
+        if self._call is not None and _same(self._call.batches, batches):
+            yield self._call
             return
-        first, self._call = 0, None
+        first, batches, self._call = 0, [*batches], None
         while first < len(batches):
-            fits = not first and len(batches) <= STEPS
-            stack = self._first(batches if fits else batches[first : first + STEPS])
-            if stack.count == len(batches):
-                self._call = [*batches], stack
+            stack = self._first(batches[first : first + STEPS])
+            if len(stack.batches) == len(batches):
+                self._call = stack
             yield stack
-            first += stack.count
-
-    def _again(self, batches: Sequence[Rows]) -> Stack | None:
-        """The stack of the call before, if it was one, and of these very batches."""
-        if self._call is None:
-            return None
-        before, stack = self._call
-        same = len(before) == len(batches) and before[0] is batches[0] and before[-1] is batches[-1]
-        return stack if same and _equal(before, batches) else None
+            first += len(stack.batches)
 
     def _first(self, batches: Sequence[Rows]) -> Stack:
         size = batches[0].size
@@ -73,10 +66,10 @@ class Stacks:
         cycle = _cycle(batches)
         if cycle < len(batches) and cycle <= capacity and all(batch.size == size for batch in batches[:cycle]):
             different = batches[:cycle]
-            return Stack(self._placed(different, size), self._turns(cycle), len(batches), size)
+            return Stack(self._placed(different, size), self._turns(cycle), batches, size)
         fitting = batches[:capacity]
         count = next((i for i, batch in enumerate(fitting) if batch.size != size), len(fitting))
-        return Stack(self._placed(batches[:count], size), self._turns(STEPS), count, size)
+        return Stack(self._placed(batches[:count], size), self._turns(STEPS), batches[:count], size)
 
     def _turns(self, cycle: int) -> Array:
         """The places of a stack of so many batches, over and over, on the devices."""
@@ -89,9 +82,9 @@ class Stacks:
         """The different batches on the devices."""
         if self._last is not None:
             before, rows = self._last
-            if len(before) == len(different) and all(map(lambda a, b: a is b, before, different)):
+            if _same(before, different):
                 return rows
-        buffer = self._buffer(size)
+        buffer, self._last = self._buffer(size), None
         own = len(different[0].x)
         for name in ("x", "t"):
             arrays = [getattr(batch, name) for batch in different]
@@ -134,6 +127,12 @@ def _cycle(batches: Sequence[Rows]) -> int:
     """After how many batches the same objects come again, over and over; all of them where they don't."""
     length = next((i for i in range(1, len(batches)) if batches[i] is batches[0]), len(batches))
     return length if _equal(batches[length:], batches[:-length]) else len(batches)
+
+
+def _same(one: Sequence[Rows], other: Sequence[Rows]) -> bool:
+    """Whether these are the same batches; the first and the last tell soonest where they aren't."""
+    ends = len(one) == len(other) and one[0] is other[0] and one[-1] is other[-1]
+    return ends and _equal(one, other)
 
 
 def _equal(one: Sequence[Rows], other: Sequence[Rows]) -> bool:

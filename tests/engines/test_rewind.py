@@ -217,29 +217,6 @@ def test_the_batches_of_a_file_that_is_streamed_are_still_there(tmp_path: Path) 
         np.testing.assert_array_equal(spoiled.parameters[name], array)
 
 
-@pytest.mark.parametrize("method", ["before", "after", "renew"])
-def test_the_losses_are_those_of_the_steps_that_count_wherever_one_is_interrupted(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rows, calls = batches(40), [0]
-    session, due = session_of(Adam()), session_of(Adam())
-    called = getattr(rewind.Rewind, method)
-
-    def interrupted(*given: Any) -> Any:
-        calls[0] += 1
-        if calls[0] == 2:
-            raise KeyboardInterrupt
-        return called(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(rewind.Rewind, method, interrupted)
-        with pytest.raises(KeyboardInterrupt) as raised:
-            session.train(rows)
-    losses: Any = vars(raised.value)["losses"]
-    assert [*losses] == due.train(rows[: len(losses)])
-    expect_same(session.state, due.state)
-
-
 class OfKinds(Layer):
     """x plus nothing, by way of how many different numbers it has: a tape takes as many as when it was recorded."""
 
