@@ -64,9 +64,15 @@ def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
 
 
 def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
-    """Raise PartError where a step of two numbers fails, or gives another shape or dtype than it was given."""
+    """Raise PartError where a step of two numbers fails, or gives another shape or dtype than it was given.
+
+    It is refused, too, where a slot's name could not stand in the saved file's `optimizer.SLOT.PARAMETER`.
+    """
     if optimizer is None:
         return
+    if odd := [slot for slot in optimizer.slots if not str(slot).isidentifier()]:
+        message = f"{type(optimizer).__name__} names a slot {odd[0]!r}: letters, digits and _ make a name"
+        raise PartError(message, "optimizer")
     ones = np.ones(2, dtype)
     with naming(optimizer, "update", "optimizer"):
         parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)

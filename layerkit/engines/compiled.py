@@ -19,7 +19,7 @@ from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State, unchanged
 from layerkit.engines.stacks import Stack, Stacks
 from layerkit.engines.tracing import why_failed
-from layerkit.errors import LayerkitError, TrainingError
+from layerkit.errors import TrainingError
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.rehearsal import rehearse
@@ -145,6 +145,7 @@ class CompiledSession(Session):
                 count = len(stack.batches)
                 after = self._steps(stack, first + 1, count)
                 self._held, self._next, first = after.held, after.following, first + count
+                after.losses.block_until_ready()  # the next stack takes this one's memory
             self._is_torn = False
 
     def _keep(self) -> None:
@@ -165,6 +166,7 @@ class CompiledSession(Session):
         self._next = self._after_copy
 
     def _in_one(self, losses: Sequence[Array]) -> Array:
+        """The losses of some stacks as one array."""
         return losses[0] if len(losses) == 1 else np.concatenate([np.zeros(0, self._network.dtype), *losses])
 
     def _count(self, steps: int) -> Array:
@@ -208,7 +210,8 @@ class CompiledSession(Session):
             contexts.enter_context(jax.enable_x64(True))
             try:
                 yield
-            except (LayerkitError, MemoryError):
+            except (TrainingError, MemoryError):
                 raise
             except Exception as error:
-                raise why_failed(self._network, self._recipe, x, error) from error
+                named = why_failed(self._network, self._recipe, x, error)
+                raise named from (error.__cause__ if named is error else error)

@@ -127,7 +127,7 @@ class NumPySession(Session):
 
     def _named(self, error: BaseException, x: Array, t: Array | None) -> BaseException:
         """What to raise in the place of an error: one that names the part which fails on these rows, if one does."""
-        if isinstance(error, Exception) and not isinstance(error, LayerkitError | MemoryError):
+        if isinstance(error, Exception) and not isinstance(error, TrainingError | MemoryError):
             try:
                 with np.errstate(all="ignore"):
                     rehearse(self._network, self._params, np, x, t)

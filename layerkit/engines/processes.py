@@ -12,10 +12,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, NamedTuple
 
 from layerkit.errors import LayerkitError, TrainingError
+
+SECONDS_FOR_LAST_WORDS = 1.0
 
 
 class Processes(NamedTuple):
@@ -53,13 +55,28 @@ def agreed(among: Processes) -> Iterator[None]:
 
 @contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """After an error inside, end the process without JAX's farewell, which waits for the dead and then aborts."""
+    """After an error inside, end the process without JAX's farewell, which waits for the dead and then aborts.
+
+    The first ends last: JAX aborts whoever still has something to say then.
+    """
     try:
         yield
     except Exception as error:
         # what is registered last runs first
         atexit.register(os._exit, error.exit_code if isinstance(error, LayerkitError) else 1)
+        if _listens():
+            atexit.register(sleep, SECONDS_FOR_LAST_WORDS)
         raise
+
+
+def _listens() -> bool:
+    """Whether this is the process that the others have met at."""
+    import jax
+
+    try:
+        return jax.distributed.is_initialized() and jax.process_index() == 0
+    except RuntimeError:  # the others were gone before they told of their devices
+        return False
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from layerkit.engines.processes import first_line, lost
 from layerkit.engines.session import Recipe, unchanged
@@ -15,6 +16,7 @@ from layerkit.errors import LayerkitError, PartError, TrainingError
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import Part
+from layerkit.rehearsal import rehearse
 
 _RULE = (
     "a part that runs on JAX takes every function from x.__array_namespace__() and layerkit.ops, never numpy's own, "
@@ -29,8 +31,12 @@ def why_failed(network: Network, recipe: Recipe, x: Array | None, error: Excepti
     if not at_work:
         try:
             jax.eval_shape(partial(_walk, network, recipe, 2 if x is None else len(x)), 1, 1.0)
+            with np.errstate(all="ignore"):
+                rehearse(network, network.by_stage(network.initial(recipe.seed, np)), np, x)
         except LayerkitError as found:
             return found
+    if isinstance(error, LayerkitError):
+        return error
     if jax.process_count() > 1:  # where a dead one shows as an error of either kind
         return lost(error)
     if at_work:

@@ -169,6 +169,52 @@ def test_a_wrong_gradient_is_refused_by_the_name_of_its_parameter(layer: Layer, 
         model.train(X, X + 1.0, steps=1)
 
 
+class Halves(Layer):
+    """Right for the two rows of the rehearsal, and not for four."""
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x[:2]
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+class HalvesBack(Halves):
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return 1.0 * x
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy[:2]
+
+
+class ReshapesBack(HalvesBack):
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy.reshape(2, -1)
+
+
+class NarrowsBack(HalvesBack):
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy if len(x) < 4 else dy[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("layer", "due"),
+    [
+        (Halves(), r"Halves.forward gives the shape \[2, 3\] where \[4, 3\] is due"),
+        (HalvesBack(), r"HalvesBack.backward gives the shape \[2, 3\] where \[4, 3\] is due"),
+        (ReshapesBack(), r"ReshapesBack.backward gives the shape \[2, 6\] where \[4, 3\] is due"),
+        (NarrowsBack(), r"NarrowsBack.backward gives the shape \[4, 1\] where \[4, 3\] is due"),
+    ],
+)
+def test_a_shape_that_is_wrong_for_some_batches_alone_is_not_blamed_on_other_layers(
+    layer: Layer, due: str, engine: str
+) -> None:
+    layers = [Dense(units=3), layer, Dense(units=1)]
+    model = Model(input=[2], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine)
+    with pytest.raises(PartError, match=rf"layers.1: {due}"):
+        model.train(X, T, steps=1)
+
+
 class Forgets(Adam):
     def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
         return super().update(parameter, gradient, slots, step)[0], {}
@@ -198,9 +244,23 @@ class Breaks(Adam):
         return slots["momentum"], slots
 
 
+class Dotted(Adam):
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v.all")
+
+
+class Nameless(Adam):
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("",)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "due"),
     [
+        (Dotted(), r"Dotted names a slot 'v.all': letters, digits and _ make a name"),
+        (Nameless(), r"Nameless names a slot '': letters, digits and _ make a name"),
         (Doubles(), r"Doubles.update makes float64 \[2\] of the parameter where float32 \[2\] is due"),
         (OneForAll(), r"OneForAll.update makes float32 \[1\] of the parameter where float32 \[2\] is due"),
         (Breaks(), r"Breaks.update fails: KeyError: 'momentum'"),
