@@ -61,18 +61,24 @@ class RootMeanSquaredError(Metric):
 
 
 class R2(Metric):
-    """1 - Σ (y - t)² / Σ (t - mean of t)²: 1 is perfect, 0 no better than the mean. The outputs count as one.
+    """1 - Σ (y - t)² / Σ (t - mean of t)²: 1 is perfect, 0 no better than the mean of the rows.
 
-    Wright, "Correlation and causation" (1921).
+    Of several outputs it is the mean, those left out that are the same in every row. Wright, "Correlation and
+    causation" (1921).
     """
 
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
         y, t = xp.astype(y, xp.float64), xp.astype(t, xp.float64)
-        count = xp.asarray(float(t.size), dtype=xp.float64)
-        return xp.stack([xp.sum((y - t) ** 2), xp.sum(t), xp.sum(t**2), count])
+        sums = [xp.sum(each, axis=0) for each in ((y - t) ** 2, t, t**2, xp.ones_like(t))]
+        return xp.reshape(xp.stack(sums), (-1,))
 
     def value(self, sums: Array) -> float:
-        residual, total, squares, count = (float(sums[i]) for i in range(4))
+        xp = sums.__array_namespace__()
+        of_outputs = xp.reshape(sums, (4, -1))
+        residual, total, squares, count = (of_outputs[i, :] for i in range(4))
         spread = squares - total**2 / count
-        return 1.0 - residual / spread if spread > 0.0 else float("nan")
+        varies = spread > 1e-13 * squares  # what is less may be nothing but rounding
+        explained = xp.where(varies, 1.0 - residual / xp.where(varies, spread, xp.ones_like(spread)), 0.0)
+        outputs = float(xp.sum(xp.astype(varies, xp.float64)))
+        return float(xp.sum(explained)) / outputs if outputs else float("nan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,25 @@ from layerkit import R2, Accuracy, MeanAbsoluteError, Metric
         (MeanAbsoluteError(), [[1.0], [2.0]], [[3.0], [2.5]], 1.25),
         (R2(), [[1.0], [2.0], [4.0]], [[1.0], [2.0], [3.0]], 0.5),
         (R2(), [[2.0], [2.0], [2.0]], [[1.0], [2.0], [3.0]], 0.0),
+        (R2(), [[1.0, 2000.0], [2.0, 2000.0], [4.0, 2000.0]], [[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]], 0.25),
+        (R2(), [[1.0, 0.2], [2.0, 0.1], [4.0, 0.1]], [[1.0, 0.1], [2.0, 0.1], [3.0, 0.1]], 0.5),
     ],
 )
 def test_the_figure_by_hand(metric: Metric, y: Any, t: Any, due: float, to_array: Callable[[Any], Any]) -> None:
     assert metric.value(metric.sums(to_array(y), to_array(t))) == pytest.approx(due, rel=1e-12)
+
+
+def test_where_every_output_is_the_same_in_all_rows_there_is_no_r2() -> None:
+    t = np.full((7, 2), 0.1)
+    assert isnan(R2().value(R2().sums(t + 1.0, t)))
+
+
+def test_r2_is_scikit_learns_over_outputs_of_any_scale() -> None:
+    score = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed").r2_score
+    rng = np.random.default_rng(0)
+    t = rng.normal(size=(50, 3)) * [1.0, 1e3, 1e-3] + [0.0, 1e5, 1.0]
+    y = t + rng.normal(size=(50, 3)) * [0.5, 10.0, 5e-4]
+    assert R2().value(R2().sums(y, t)) == pytest.approx(score(t, y), rel=1e-9)
 
 
 @pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError(), R2()])
