@@ -32,6 +32,8 @@ class Explanation:
 
     stages: tuple[StageValues, ...]
     target: Array | None
+    weights: Array | None
+    """How much each row counts; None where all count 1."""
     loss: float | None
     gradients: Mapping[str, Array]
     parameters: Mapping[str, Array]
@@ -55,6 +57,7 @@ class Explanation:
                 for stage in self.stages
             ],
             "target": of_row(self.target),
+            "weights": of_row(self.weights),
             "loss": self.loss,
             "gradients": {name: array.tolist() for name, array in self.gradients.items()},
             "parameters": {name: array.tolist() for name, array in self.parameters.items()},
@@ -62,7 +65,9 @@ class Explanation:
         }
 
 
-def explain(network: Network, recipe: Recipe, state: State, x: Array, t: Array | None) -> Explanation:
+def explain(
+    network: Network, recipe: Recipe, state: State, x: Array, t: Array | None, weights: Array | None = None
+) -> Explanation:
     """Take one step over these rows and keep all its numbers. Runs on NumPy; the state isn't changed."""
     params, step = network.by_stage(state.parameters), state.step + 1
     contexts = network.contexts(np, recipe.seed, step)
@@ -72,11 +77,12 @@ def explain(network: Network, recipe: Recipe, state: State, x: Array, t: Array |
         gradients: dict[str, Array] = {}
         loss = None
         if t is not None and network.loss is not None:
-            loss = float(np.mean(network.losses(arrays, t)))
-            weights = equal_weights(len(x), np, network.dtype)
-            dy, last = network.loss_gradient(arrays, t, weights)
+            equal = equal_weights(len(x), np, network.dtype)
+            shares = equal if weights is None else equal * weights
+            loss = float(np.vecdot(network.losses(arrays, t), shares))
+            dy, last = network.loss_gradient(arrays, t, shares)
             upstream, found = network.backward(params, arrays, dy, contexts, last, 0)
-            upstream[-1] = network.loss.gradient(arrays[-1], t) / len(t)
+            upstream[-1] = network.loss.gradient(arrays[-1], t) * shares[(slice(None), *(None,) * (t.ndim - 1))]
             gradients = {
                 f"{stage.name}.{name}": found[i][name]
                 for i, stage in enumerate(network.stages)
@@ -95,7 +101,7 @@ def explain(network: Network, recipe: Recipe, state: State, x: Array, t: Array |
         StageValues(stage.name, registry.name_of(type(stage.layer)), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)
     )
-    return Explanation(stages, t, loss, gradients, dict(state.parameters), updated)
+    return Explanation(stages, t, weights, loss, gradients, dict(state.parameters), updated)
 
 
 def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:

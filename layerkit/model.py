@@ -19,6 +19,7 @@ from layerkit.data.reading import Tables, some
 from layerkit.data.splitting import Nothing, Side
 from layerkit.data.streaming import Streamed
 from layerkit.data.tables import joined
+from layerkit.data.weighting import weights_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
@@ -29,7 +30,16 @@ from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import find_class
 from layerkit.parts import Engine
-from layerkit.planning import declared_goal, factor_of, metrics_of, notice_loss, patience_of, recipe_of, whole_numbers
+from layerkit.planning import (
+    declared_goal,
+    factor_of,
+    metrics_of,
+    notice_loss,
+    notice_standstill,
+    patience_of,
+    recipe_of,
+    whole_numbers,
+)
 from layerkit.standing import first_state, saved_state
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
 
@@ -187,18 +197,22 @@ class Model:
         session, side = self.session(), Side(some(self._tables(x, y)), Nothing(), False)
         return self._figures(session, Streamed(side, encoder(self._document), ROWS_PER_PASS))
 
-    def explain(self, x: Any = None, y: Any = None) -> Explanation:
-        """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed."""
+    def explain(self, x: Any = None, y: Any = None, *, weights: Any = None) -> Explanation:
+        """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed.
+
+        `weights` says how much each counts, as in `train`, beside its class's own weight.
+        """
         from layerkit.explain import explain
 
-        tables, network = self._tables(x, y), self.network
+        tables, network, document = self._tables(x, y, weights), self.network, self._document
         table = joined(tables, tables.source)
-        rows = encoding.inputs(self._document, table)
-        known = self._document.loss is not None and encoding.has_targets(self._document, table)
-        due = encoding.targets(self._document, table, network.output_shape) if known else None
-        per_epoch = steps_per_epoch(len(rows), self._document.training.batch_size)
-        factor = factor_of(self._document, declared_goal(self._document, per_epoch) or 1, per_epoch)
-        return explain(network, recipe_of(self._document, factor), self._current(), rows, due)
+        rows, due, counts = encoding.inputs(document, table), None, None
+        if document.loss is not None and encoding.has_targets(document, table):
+            due = encoding.targets(document, table, network.output_shape)
+            counts = weights_of(document, Rows(rows, due, encoding.sample_weights(document, table)))
+        per_epoch = steps_per_epoch(len(rows), document.training.batch_size)
+        factor = factor_of(document, declared_goal(document, per_epoch) or 1, per_epoch)
+        return explain(network, recipe_of(document, factor), self._current(), rows, due, counts)
 
     def train(
         self,
@@ -249,8 +263,11 @@ class Model:
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
         notice_loss(self.network)
-        patience = patience_of(self._document, bool(validation), self._history.epochs if further else 0)
+        # epochs from before early stopping was asked for, or before somebody asked for more, wait for nothing
+        since = self._history.epochs if further or not self._history.best_epoch else 0
+        patience = patience_of(self._document, bool(validation), since)
         factor = factor_of(self._document, declared or goal, per_epoch)
+        notice_standstill(factor, self.step, goal)
         return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
 
     def run(

@@ -69,6 +69,13 @@ def notice_loss(network: Network) -> None:
         warnings.warn(message, Notice, stacklevel=4)
 
 
+def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:
+    """Say so where the schedule leaves nothing of the learning_rate from the next step to the last."""
+    if step < goal and factor is not unchanged and factor(step + 1) == factor(goal) == 0.0:
+        message = f"the schedule leaves a learning_rate of 0 from step {step + 1} on, so that nothing is learned"
+        warnings.warn(f"{message}; a further goal, or no schedule, would go on", Notice, stacklevel=4)
+
+
 def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) -> Recipe:
     """How a step is taken."""
     return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)

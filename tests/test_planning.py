@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,20 @@ def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: 
     model = Model(input=[3], layers=[Dense(units=2), *end], loss=loss, optimizer="sgd")
     with pytest.warns(layerkit.Notice, match=f'{loss} takes probabilities, as "{link}" gives .* is "{last}"'):
         model.train(X, np.eye(2)[LABELS], steps=1)
+
+
+@pytest.mark.parametrize(("schedule", "notes"), [("cosine", 1), ({"type": "cosine", "final": 0.1}, 0), ("step", 0)])
+def test_steps_for_which_a_schedule_leaves_no_learning_rate_are_noted(schedule: Any, notes: int) -> None:
+    model = Model(
+        input=[3],
+        layers=[Dense(units=2), "softmax"],
+        loss="cross_entropy",
+        optimizer="adam",
+        training={"epochs": 2, "batch_size": 40, "schedule": schedule},
+    )
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", layerkit.Notice)
+        model.train(X, LABELS)
+        assert not found
+        model.train(X, LABELS, steps=3)
+    assert [f"learning_rate of 0 from step {3} on" in str(each.message) for each in found] == [True] * notes

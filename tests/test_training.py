@@ -13,6 +13,7 @@ import layerkit
 from layerkit import SGD, Dense, DocumentError, Model, Pace, PartError, Schedule, TrainingError
 from layerkit.data.batches import Rows
 from layerkit.engines.numpy import NumPySession
+from layerkit.opening import open_model
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 3))
@@ -180,6 +181,16 @@ class TestEarlyStopping:
         again = layerkit.load(part.save(tmp_path / "m.safetensors"))
         again.train(*self.data())
         assert same(again, whole)
+
+    def test_epochs_from_before_it_was_asked_for_use_up_no_patience(self, tmp_path: Path) -> None:
+        before = self.overfits(epochs=5, early_stopping=None)
+        before.train(*self.data())
+        path = before.save(tmp_path / "m.safetensors")
+        fields = {"training.epochs": 500, "training.early_stopping": {"patience": 3}}
+        model = open_model(path, fields)
+        model.train(*self.data())
+        figures = model.history["validation_loss"]
+        assert len(figures) == 5 + int(np.argmin(figures[5:])) + 1 + 3 < 500
 
     def test_a_metric_where_more_is_better_may_be_watched(self) -> None:
         stopping = {"patience": 4, "figure": "validation_r2"}

@@ -55,12 +55,14 @@ def _print(explanation: Explanation, step: int) -> None:
         click.echo("no loss: the document names none, or the row has no target")
         return
     click.echo(f"  target {_text(explanation.target)}")
+    if explanation.weights is not None:
+        click.echo(f"  weight {_text(explanation.weights)}")
     click.echo(f"  loss {explanation.loss!r}")
     click.echo("\nbackward: dL/d(output) of each stage, then dL/d(parameter)")
     for stage in reversed(explanation.stages):
         click.echo(f"  {stage.name} {_text(stage.gradient)}")
         for name, gradient in explanation.gradients.items():
-            if name.startswith(f"{stage.name}.") and name.count(".") == stage.name.count(".") + 1:
+            if name.startswith(f"{stage.name}."):
                 click.echo(f"    {name} {_text(gradient, row=False)}")
     if explanation.updated:
         click.echo("\nupdate: each parameter before and after the step")

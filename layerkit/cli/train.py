@@ -29,7 +29,7 @@ from layerkit.signals import StopRequest
 
 if TYPE_CHECKING:
     from layerkit.model import Model
-    from layerkit.training import Trained
+    from layerkit.training import Run, Trained
 
 What = TypeVar("What")
 
@@ -128,7 +128,7 @@ def command(
             )
         if dry_run:
             if processes.first:
-                _say_plan(opened, plan.goal, plan.rows.count, form)
+                _say_plan(opened, plan, form)
             return 0
 
         def save() -> None:
@@ -187,12 +187,14 @@ class _Audience:
             silence_lost_outputs()
 
 
-def _say_plan(model: Model, goal: int, rows: int, form: str) -> None:
-    left = max(goal - model.step, 0)
+def _say_plan(model: Model, plan: Run, form: str) -> None:
     if form == "json":
-        print_json({"event": "plan", "step": model.step, "goal": goal, "rows": rows, "output": str(model.path)})
+        given = {"step": model.step, "goal": plan.goal, "rows": plan.rows.count, "output": str(model.path)}
+        print_json({"event": "plan", **given})
     else:
-        click.echo(f"would take {plural(left, 'step')} over {plural(rows, 'row')} and save {model.path}")
+        most = "" if plan.patience is None else "at most "
+        steps, rows = plural(max(plan.goal - model.step, 0), "step"), plural(plan.rows.count, "row")
+        click.echo(f"would take {most}{steps} over {rows} and save {model.path}")
 
 
 def _say_trained(path: Path, model: Model, trained: Trained, form: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from layerkit.data.batches import Rows
 from layerkit.document import Document
-from layerkit.errors import DocumentError, did_you_mean
+from layerkit.errors import DocumentError, Notice, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Column
 
@@ -46,6 +47,18 @@ class Tally:
     @cached_property
     def _of_classes(self) -> Array:
         return weights_of_classes(self._document, self._names, self._counts)
+
+
+def weights_of(document: Document, rows: Rows) -> Array | None:
+    """How much each of a few rows counts in training. Gives a Notice where that depends on all the others."""
+    if document.training.class_weights == "balanced":
+        message = '"balanced" counts all the rows of a run: these are taken as if it were not there'
+        warnings.warn(message, Notice, stacklevel=3)
+        document = document.model_copy(
+            update={"training": document.training.model_copy(update={"class_weights": None})}
+        )
+    tally = Tally(document)
+    return tally.weighted(tally.add(rows)).weights
 
 
 def class_names(document: Document, t: Array) -> Sequence[str]:

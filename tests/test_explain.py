@@ -1,0 +1,82 @@
+"""explain: the numbers that it shows are those of the step that train takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit import Dense, Model
+from layerkit.errors import Notice
+
+X, T = [[1.0, 2.0], [3.0, -1.0]], [[0.0, 1.0], [1.0, 0.0]]
+
+
+def model(**training: Any) -> Model:
+    return Model(
+        input=[2],
+        layers=[Dense(units=2), {"type": "residual", "layers": ["sigmoid", {"type": "dense", "units": 2}]}, "softmax"],
+        loss="cross_entropy",
+        dtype="float64",
+        optimizer={"type": "sgd", "learning_rate": 0.1},
+        training={"batch_size": 2, **training},
+    )
+
+
+def expect_the_step_of_train(subject: Model, weights: Any = None) -> float:
+    """That the parameters are those after the step that is explained; its loss."""
+    explained = subject.explain(X, T, weights=weights)
+    subject.train(X, T, weights=weights, steps=1)
+    assert explained.updated.keys() == subject.parameters.keys()
+    for name, array in subject.parameters.items():
+        np.testing.assert_allclose(explained.updated[name], array, rtol=1e-14, atol=1e-16)
+    assert subject.history["loss"] == [pytest.approx(explained.loss, rel=1e-14)]
+    assert explained.loss is not None
+    return explained.loss
+
+
+def losses() -> list[float]:
+    """Of each row by itself."""
+    return [model().evaluate(X[i : i + 1], T[i : i + 1])["loss"] for i in range(2)]
+
+
+def test_without_weights_the_rows_count_the_same() -> None:
+    assert expect_the_step_of_train(model()) == pytest.approx(np.mean(losses()))
+
+
+@pytest.mark.parametrize(
+    ("training", "weights", "due"),
+    [
+        ({}, [3.0, 0.5], [3.0, 0.5]),
+        ({"class_weights": {"0": 5.0}}, None, [1.0, 5.0]),
+        ({"class_weights": {"0": 5.0}}, [3.0, 0.5], [3.0, 2.5]),
+    ],
+)
+def test_a_row_counts_by_its_weight_and_its_classs(training: Any, weights: Any, due: list[float]) -> None:
+    loss = expect_the_step_of_train(model(**training), weights)
+    assert loss == pytest.approx(np.mean(np.multiply(losses(), due)))
+    explained = model(**training).explain(X, T, weights=weights)
+    np.testing.assert_array_equal(explained.weights, due)
+    gradient = explained.stages[-1].gradient
+    alone = [model().explain(X[i : i + 1], T[i : i + 1]).stages[-1].gradient for i in range(2)]
+    np.testing.assert_allclose(gradient, [weight / 2 * each[0] for weight, each in zip(due, alone)])  # type: ignore[index]
+
+
+def test_balanced_weights_are_left_out_and_that_is_said() -> None:
+    with pytest.warns(Notice, match='"balanced" counts all the rows of a run'):
+        explained = model(class_weights="balanced").explain(X, T)
+    assert explained.weights is None
+    assert explained.loss == pytest.approx(np.mean(losses()))
+
+
+def test_people_see_the_weight_and_the_gradients_of_layers_in_layers(tmp_path: Path, cli: Any) -> None:
+    document = model(class_weights={"1": 2.5}, steps=1, data={"x": X, "y": T}).document.to_json()
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    shown = cli("explain", tmp_path / "model.json").out
+    assert "  target [0.0, 1.0]\n  weight 2.5\n  loss " in shown
+    backward = shown.split("backward:")[1].split("update:")[0]
+    assert "    layers.1.layers.1.kernel [[" in backward
+    assert cli("explain", tmp_path / "model.json", "--format", "json").json["weights"] == 2.5
