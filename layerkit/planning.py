@@ -71,7 +71,7 @@ def notice_loss(network: Network) -> None:
 
 def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:
     """Say so where the schedule leaves nothing of the learning_rate from the next step to the last."""
-    if step < goal and factor is not unchanged and factor(step + 1) == factor(goal) == 0.0:
+    if step < goal and factor is not unchanged and factor(step + 1) == 0.0 == factor(goal):
         message = f"the schedule leaves a learning_rate of 0 from step {step + 1} on, so that nothing is learned"
         warnings.warn(f"{message}; a further goal, or no schedule, would go on", Notice, stacklevel=4)
 
