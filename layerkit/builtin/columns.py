@@ -1,6 +1,6 @@
 """The columns: from the cells of a table to numbers, and back."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf, isfinite, isnan, nan, sqrt
 from typing import Any, ClassVar, Literal, Self
 
@@ -162,7 +162,7 @@ class Category(Column):
 
     def encode(self, values: Sequence[Any]) -> Array:
         places = {category: place for place, category in enumerate(self.categories or ())}
-        texts = _texts(values, self.fills)
+        texts = _texts(values, self.fills, places)
         index = np.array([places.get(text, len(places)) for text in texts], dtype=np.int64)
         if not self.fills and len(places) in index:
             fault = int(np.argmax(index))  # the first of the largest
@@ -238,13 +238,22 @@ def _float(cell: Any) -> float:
         return inf
 
 
-def _texts(values: Sequence[Any], gaps: bool) -> list[str]:
-    """The cells as texts, "" for a missing one; raises CellError at the first of these unless `gaps` may be."""
-    texts = [cell if isinstance(cell, str) else _text(cell) for cell in values]
+def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> list[str]:
+    """The cells as texts, "" for a missing one; raises CellError at the first of these unless `gaps` may be.
+
+    What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
+    """
+    cells = values.tolist() if isinstance(values, np.ndarray) else values
+    texts = [cell if isinstance(cell, str) else _text(cell, known) for cell in cells]
     if not gaps and "" in texts:
         advice = 'an input column with "unknown": "own" gives it a place'
         raise CellError(texts.index(""), f"the cell is empty where a category is due; {advice}")
     return texts
+
+
+def _text(cell: Any, known: Collection[str]) -> str:
+    spellings = _spellings(cell)
+    return next((each for each in spellings if each in known), spellings[0])
 
 
 def _missing(cell: Any) -> bool:
@@ -259,7 +268,13 @@ def _missing(cell: Any) -> bool:
         return False
 
 
-def _text(cell: Any) -> str:
+def _spellings(cell: Any) -> tuple[str, ...]:
+    """How a cell that isn't a text may stand in a file of texts, "" if it is missing; first as layerkit has it."""
     if _missing(cell):
-        return ""
-    return str(cell).lower() if isinstance(cell, bool | np.bool_) else str(cell)
+        return ("",)
+    if isinstance(cell, bool | np.bool_):
+        return str(cell).lower(), str(cell), str(cell).upper()
+    if isinstance(cell, int | float | np.integer | np.floating) and -(2**53) < cell < 2**53 and cell == int(cell):
+        # a column of whole numbers becomes one of floats where a cell is missing
+        return str(int(cell)), f"{int(cell)}.0"
+    return (str(cell),)

@@ -14,7 +14,11 @@ from layerkit.parts import Table
 
 
 def table_of_arrays(arrays: Mapping[str, Array], source: str, others: Sequence[str] = ()) -> Table:
-    """A table whose columns are arrays with one first axis. Raises DataError if they differ."""
+    """A table whose columns are arrays with one first axis. Raises DataError if they differ, or hold times."""
+    for name, array in arrays.items():
+        if array.dtype.kind in "mMc":
+            message = f'"{name}" holds {array.dtype}; a cell is a number, a boolean or a text: write it as one of these'
+            raise DataError(message, source)
     rows = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
     if len(rows) < len(arrays) or len(set(rows.values())) > 1:
         shapes = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
@@ -46,16 +50,26 @@ def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
         x = table_of_objects(x, "data").columns
     if isinstance(x, Mapping) or hasattr(x, "columns"):
         names = x.keys() if isinstance(x, Mapping) else x.columns
-        columns = {str(name): np.asarray(x[name]) for name in names}
+        columns = {str(name): x[name] for name in names}
         if y is not None:
             columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}
     else:
         columns = {"x": x} | ({} if y is None else {"y": y})
     columns |= {} if weights is None else {WEIGHTS: weights}
     try:
-        return table_of_arrays({name: np.asarray(values) for name, values in columns.items()}, "data")
+        return table_of_arrays({name: _array(values) for name, values in columns.items()}, "data")
     except (TypeError, ValueError) as error:
         raise DataError(f"these are not regular arrays: {error}", "data") from None
+
+
+def _array(values: Any) -> Array:
+    """An array of what somebody holds, None where it is masked, and every cell of a mixed list as it is."""
+    if hasattr(values, "mask") and hasattr(values, "filled"):
+        return np.where(values.mask, None, values.data.astype(object))
+    array = np.asarray(values)
+    # NumPy makes texts of the numbers beside texts, and of NaN "nan"
+    mixed = array.dtype.kind == "U" and not hasattr(values, "dtype")
+    return np.asarray(values, dtype=object) if mixed else array
 
 
 def joined(blocks: Iterable[Table], source: str) -> Table:

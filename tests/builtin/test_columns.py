@@ -111,9 +111,33 @@ def test_an_index_is_a_whole_number() -> None:
     assert column.encode(["b"])[0, 0] == 1
 
 
-@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1, "1"), (np.int64(1), "1")])
+@pytest.mark.parametrize(("value", "text"), [(True, "true"), (1, "1"), (np.int64(1), "1"), (1.0, "1"), (2.5, "2.5")])
 def test_other_values_are_categories_as_json_writes_them(value: Any, text: str) -> None:
     assert Category(column="a").fit([value]).categories == (text,)
+
+
+@pytest.mark.parametrize(
+    ("trained", "cells"),
+    [
+        (["1", "2", None], [1.0, 2.0, float("nan")]),
+        ([1.0, 2.0, float("nan")], ["1", "2", ""]),
+        (["1.0", "2.0", ""], [1, 2, None]),
+        (["True", "False", ""], [True, False, None]),
+        (["TRUE", "FALSE", ""], [True, False, None]),
+        ([True, False, None], ["true", "false", ""]),
+    ],
+)
+def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained: Any, cells: Any) -> None:
+    column = Category(column="a", unknown="own").fit(trained)
+    np.testing.assert_array_equal(column.encode(cells), column.encode(trained))
+    assert column.decode(column.encode(cells))[2] is None
+    assert len(set(column.decode(column.encode(cells)))) == 3
+
+
+def test_texts_that_are_written_otherwise_are_other_categories() -> None:
+    column = Category(column="a", unknown="own").fit(["1", "01", "1.0"])
+    assert column.categories == ("01", "1", "1.0")
+    assert column.decode(column.encode(["01", "1.0", "1.00", 1.0])) == ["01", "1.0", None, "1"]
 
 
 def test_a_category_never_seen_is_refused_with_the_known_ones() -> None:

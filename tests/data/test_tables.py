@@ -1,0 +1,49 @@
+"""Tables of what a Python user holds: every cell is what it is there, or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layerkit.data.tables import table_of
+from layerkit.errors import DataError
+
+
+@pytest.mark.parametrize("cells", [["a", float("nan"), "b"], ["a", True, 3], ["a", None, "b"]])
+def test_a_list_of_several_kinds_keeps_each_cell(cells: list[Any]) -> None:
+    for given in ({"c": cells}, [{"c": cell} for cell in cells]):
+        column = table_of(given).columns["c"]
+        assert [type(cell) for cell in column] == [type(cell) for cell in cells]
+        assert str(list(column)) == str(cells)
+
+
+def test_texts_alone_are_texts() -> None:
+    assert list(table_of({"c": ["a", "b"]}).columns["c"]) == ["a", "b"]
+    assert list(table_of({"c": np.array(["a", "b"])}).columns["c"]) == ["a", "b"]
+
+
+def test_what_is_masked_is_missing() -> None:
+    masked = np.ma.masked_array([1.0, 2.0, 3.0], mask=[False, True, False])  # type: ignore[no-untyped-call]
+    assert list(table_of({"c": masked}).columns["c"]) == [1.0, None, 3.0]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        np.array(["2026-11-27", "NaT"], dtype="datetime64[s]"),
+        np.array([1, 2], dtype="timedelta64[D]"),
+        np.array([1.0, 2.0j]),
+    ],
+)
+def test_times_and_complex_numbers_are_refused_by_the_name_of_their_column(cells: Any) -> None:
+    with pytest.raises(DataError, match=rf'data: "when" holds {cells.dtype.name[:4]}.*; a cell is a number, a boolean'):
+        table_of({"when": cells, "y": [1.0, 2.0]})
+
+
+def test_so_are_those_of_a_data_frame() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.DataFrame({"when": pandas.to_datetime(["2026-11-27", None]), "y": [1.0, 2.0]})
+    with pytest.raises(DataError, match='"when" holds datetime64'):
+        table_of(frame)
