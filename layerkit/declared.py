@@ -68,6 +68,15 @@ class Declared(BaseModel):
             ) from None
 
 
+IN_JSON = {
+    "tuple_type": "should be a list",
+    "list_type": "should be a list",
+    "model_type": "should be an object",
+    "dict_type": "should be an object",
+}
+"""pydantic's kinds of errors whose words are Python's, in those of a document."""
+
+
 def faults_of(error: ValidationError) -> list[Fault]:
     """Each line of a pydantic error as a Fault with a path such as `layers[0].units`."""
     return [Fault(path_text(line["loc"]), _sentence(line)) for line in error.errors(include_url=False)]
@@ -108,6 +117,7 @@ def _sentence(line: Any) -> str:
     if line["type"] == "missing":
         return "is missing"
     message = line["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    message = IN_JSON.get(line["type"], message)
     return f"{message[0].lower()}{message[1:]}, not {shown(line['input'])}"
 
 

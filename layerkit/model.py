@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from itertools import repeat
 from pathlib import Path
 from types import MappingProxyType
@@ -28,7 +29,7 @@ from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.part import find_class
+from layerkit.part import Part, find_class
 from layerkit.parts import Engine
 from layerkit.planning import (
     declared_goal,
@@ -55,6 +56,8 @@ class Model:
     """
 
     def __init__(self, *, input: Any, layers: Sequence[Any], **fields: Any) -> None:
+        if isinstance(layers, str | Part) or not isinstance(layers, Iterable):
+            raise DocumentError(f"should be a list of layers, not {layers!r}", "layers")
         try:
             document = Document.model_validate({"input": input, "layers": list(layers), **fields})
         except ValidationError as error:
@@ -82,6 +85,9 @@ class Model:
         self._state = saved_state(saved, document, self.network)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
+
+    def __copy__(self) -> Model:
+        return deepcopy(self)  # a history that two share would be nobody's
 
     def __repr__(self) -> str:
         return f"<layerkit.Model {self._document.name or self._path or 'in code'}, step {self.step}>"

@@ -68,6 +68,11 @@ def notice_loss(network: Network) -> None:
         message = f'{name} takes probabilities, as "{link}" gives them, and the last stage is "{given}"'
         warnings.warn(message, Notice, stacklevel=4)
 
+    if loss is not None and loss.labels and network.output_shape[-1:] == (1,):
+        name = registry.name_of(type(loss))
+        message = f"{name} over one unit is 0 whatever is due: give each class a unit, or use binary_cross_entropy"
+        warnings.warn(message, Notice, stacklevel=4)
+
 
 def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:
     """Say so where the schedule leaves nothing of the learning_rate from the next step to the last."""

@@ -90,7 +90,10 @@ def _called(
         raise PartError(f"{name} gives the shape {list(found.shape)} where {list(shape)} is due", where)
     if found.dtype != dtype:
         due = str(found.__array_namespace__().zeros((), dtype=dtype).dtype)
-        raise PartError(f"{name} gives {found.dtype} where {due} is due", where)
+        xp = found.__array_namespace__()
+        whole = any(hasattr(each, "dtype") and xp.isdtype(each.dtype, "integral") for each in arguments)
+        advice = "; it is given whole numbers, such as an embedding takes" if whole else ""
+        raise PartError(f"{name} gives {found.dtype} where {due} is due{advice}", where)
     return found
 
 

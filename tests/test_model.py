@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy, deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, ReLU, Softmax
+from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, PartError, ReLU, Softmax
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -274,3 +275,47 @@ def test_a_part_that_no_package_registers_can_be_used_and_not_written(tmp_path: 
     for write in (model.document.to_json, lambda: model.save(tmp_path / "model.safetensors")):
         with pytest.raises(layerkit.PartError, match="Nameless has no name that a document could use: register it"):
             write()
+
+
+@pytest.mark.parametrize("layers", ["relu", None, Dense(units=1), 5])
+def test_what_is_no_list_of_layers_is_refused(layers: Any) -> None:
+    with pytest.raises(DocumentError, match="layers: should be a list of layers, not "):
+        Model(input=[2], layers=layers)
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy])
+def test_a_copy_is_trained_by_itself(copied: Any) -> None:
+    model = classifier()
+    model.train(X, LABELS, epochs=2)
+    other = copied(model)
+    before = model.parameters["layers.0.kernel"].tolist()
+    other.train(X, LABELS, epochs=3)
+    assert (len(model.history["loss"]), len(other.history["loss"])) == (2, 5)
+    assert model.parameters["layers.0.kernel"].tolist() == before
+
+
+def test_whole_numbers_where_others_are_due_are_named() -> None:
+    column = {"column": "a", "type": "category", "encoding": "index"}
+    model = Model(
+        input=[column],
+        output={"column": "b"},
+        layers=[Dense(units=1)],
+        loss="half_squared_error",
+        optimizer="sgd",
+    )
+    with pytest.raises(
+        PartError, match=r"layers.0: Dense.forward gives float64 .* whole numbers, such as an embedding"
+    ):
+        model.train({"a": ["x", "y"], "b": [1.0, 2.0]}, steps=1)
+
+
+def test_targets_that_were_scaled_out_of_what_a_loss_takes_are_told_how_not_to_be() -> None:
+    model = Model(
+        input=[{"column": "a"}],
+        output={"column": "b"},
+        layers=[Dense(units=1), "sigmoid"],
+        loss="binary_cross_entropy",
+        optimizer="sgd",
+    )
+    with pytest.raises(DataError, match=r'takes targets from 0 to 1, and -1 is due here; .*"scale": "none"'):
+        model.train({"a": [1.0, 2.0], "b": [0, 1]}, steps=1)

@@ -50,6 +50,14 @@ def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: 
         model.train(X, np.eye(2)[LABELS], steps=1)
 
 
+def test_a_softmax_of_one_unit_is_noted() -> None:
+    model = Model(input=[3], layers=[Dense(units=1), "softmax"], loss="cross_entropy", optimizer="sgd")
+    with pytest.warns(
+        layerkit.Notice, match="cross_entropy over one unit is 0 whatever is due: give each class a unit"
+    ):
+        model.train(X, np.ones((40, 1)), steps=1)
+
+
 @pytest.mark.parametrize(("schedule", "notes"), [("cosine", 1), ({"type": "cosine", "final": 0.1}, 0), ("step", 0)])
 def test_steps_for_which_a_schedule_leaves_no_learning_rate_are_noted(schedule: Any, notes: int) -> None:
     model = Model(

@@ -211,12 +211,19 @@ def _numbers(values: Sequence[Any], gaps: bool) -> Array:
             raise CellError(index, f"the cell is empty where a number is due; {advice}")
         number = _float(cell)
         if not (isfinite(number) or (gaps and isnan(number))):
-            word = isinstance(cell, str) and not any(map(str.isdigit, cell))
-            advice = "; where a value is missing, leave the cell empty" if word else ""
-            raise CellError(index, f'"{cell}" is not a finite number{advice}')
+            raise CellError(index, f'"{cell}" is not a finite number{_advice(cell)}')
     if numbers is None or numbers.ndim != 1:
         raise CellError(0, "a cell holds a list where a number is due")
     return numbers
+
+
+def _advice(cell: Any) -> str:
+    """What would work in the place of what is no number."""
+    if not isinstance(cell, str):
+        return ""
+    if not any(map(str.isdigit, cell)):
+        return '; where a value is missing, leave the cell empty, and a column of words is a "category"'
+    return "; it has a point before its fraction, and nothing else" if _float(cell.replace(",", ".")) < inf else ""
 
 
 def _refused(numbers: Array, gaps: bool) -> Array:
@@ -244,6 +251,9 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
     What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
     """
     cells = values.tolist() if isinstance(values, np.ndarray) else values
+    nested = next((i for i, cell in enumerate(cells) if isinstance(cell, dict | list | tuple)), None)
+    if nested is not None:
+        raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due")
     texts = [cell if isinstance(cell, str) else _text(cell, known) for cell in cells]
     if not gaps and "" in texts:
         advice = 'an input column with "unknown": "own" gives it a place'

@@ -176,6 +176,8 @@ def _rows(lines: Any, header: Header, at: Place) -> Iterator[tuple[int, list[str
         line = at.lines + lines.line_num
         if len(row) != header.width:
             message = f"the row has {len(row)} cells where the header names {header.width}"
+            separated = header.width == 1 and any(each in [*header.wanted, *header.others][0] for each in ";\t|")
+            message += "; what separates columns is the comma, and a number has a point" if separated else ""
             raise DataError(message, f"{header.source}, row {number} (line {line})")
         yield line, row
 

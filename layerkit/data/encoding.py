@@ -90,6 +90,8 @@ def targets(document: Document, table: Table, output_shape: Shape) -> Array:
     if loss is not None and loss.probabilities and t.size and not (t.min() >= 0.0 and t.max() <= 1.0):
         row, *place = (int(i) for i in np.argwhere((t < 0.0) | (t > 1.0))[0])
         message = f"{type(loss).__name__} takes targets from 0 to 1, and {t[row, *place]:g} is due here"
+        if document.output:
+            message += '; an output column with "scale": "none" is left as it is'
         raise DataError(message, f"{table.source}, row {table.numbers[row]}")
     return t
 

@@ -134,6 +134,12 @@ def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained:
     assert len(set(column.decode(column.encode(cells)))) == 3
 
 
+@pytest.mark.parametrize("cell", [{"b": 1}, ["x"], ("x", "y")])
+def test_a_cell_of_several_values_is_no_category(cell: Any) -> None:
+    with pytest.raises(CellError, match=r"the cell holds .* where a category is due"):
+        Category(column="a").fit([cell, "x"])
+
+
 def test_texts_that_are_written_otherwise_are_other_categories() -> None:
     column = Category(column="a", unknown="own").fit(["1", "01", "1.0"])
     assert column.categories == ("01", "1", "1.0")
@@ -184,6 +190,21 @@ def test_what_pandas_calls_missing_is_a_gap() -> None:
     cells = np.asarray(pandas.Series([1, pandas.NA, 3], dtype=object))
     np.testing.assert_array_equal(Number(column="a", missing="mean").fit(cells).encode(cells), [[-1.0], [0.0], [1.0]])
     assert Category(column="a", unknown="own").fit(cells).categories == ("1", "3")
+
+
+@pytest.mark.parametrize(
+    ("cell", "advice"),
+    [
+        ("n/a", '; where a value is missing, leave the cell empty, and a column of words is a "category"'),
+        ("1,5", "; it has a point before its fraction, and nothing else"),
+        ("1.2.3", ""),
+        ("2026-11-27", ""),
+    ],
+)
+def test_what_is_no_number_is_told_what_would_work(cell: str, advice: str) -> None:
+    with pytest.raises(CellError) as raised:
+        Number(column="a").fit(["1", cell])
+    assert str(raised.value) == f'"{cell}" is not a finite number{advice}'
 
 
 @pytest.mark.parametrize("cell", ["x", "inf", float("-inf"), [1], "1e999", 10**400])

@@ -163,6 +163,10 @@ def test_a_column_with_an_odd_cell_leaves_the_others_as_they_are(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "due"),
     [
+        (
+            b"a;b\n1,5;2\n",
+            r"row 1 \(line 2\): the row has 2 cells .*; what separates columns is the comma, and a number",
+        ),
         (b"a,b\n1,2\n\n3\n", r"row 2 \(line 4\): the row has 1 cells where the header names 2"),
         (b"a,b\r\n1,2\r\n3,4,\r\n", r"row 2 \(line 3\): the row has 3 cells"),
         (b'a\n"x\ny"\n"z\n', r"line 4: this is not CSV: unexpected end of data"),
