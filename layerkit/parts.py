@@ -128,10 +128,14 @@ class Optimizer(Part, kind="optimizer"):
         """
 
     def at(self, factor: Any) -> Self:
-        """This optimizer with its learning_rate multiplied by `factor`, a number or an engine's array without axes."""
-        if isinstance(factor, float) and factor == 1.0:
+        """This optimizer with its learning_rate, if it has one, multiplied by `factor`.
+
+        That is a number, or an engine's array without axes.
+        """
+        rate = getattr(self, "learning_rate", None)
+        if rate is None or (isinstance(factor, float) and factor == 1.0):
             return self
-        return self.model_copy(update={"learning_rate": self.learning_rate * factor})  # type: ignore[attr-defined]
+        return self.model_copy(update={"learning_rate": rate * factor})
 
 
 class Pace(NamedTuple):

@@ -85,6 +85,7 @@ class Recorded:
         raise UnrecordableError("a part changes an array in place")
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = __setitem__ = _unknown
+    __ipow__ = _changed
 
 
 def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
@@ -95,6 +96,30 @@ def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
         return self._tape.call(function, left, right)
 
     return apply
+
+
+class Constant:
+    """An array that a part made of none that is recorded: its values are known, and those of every step."""
+
+    __slots__ = ("_tape", "array")
+    __array_ufunc__ = None
+
+    def __init__(self, array: Array, tape: Tape) -> None:
+        self.array, self._tape = array, tape
+
+    def __array_namespace__(self, api_version: str | None = None) -> Any:
+        return Namespace(np, self._tape)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.array, name)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._tape.call(operator.getitem, self, key)
+
+    def _changed(self, other: Any) -> NoReturn:
+        raise UnrecordableError("a part changes an array in place")
+
+    __pow__, __rpow__, __ipow__ = Recorded.__pow__, Recorded.__rpow__, _changed
 
 
 _BINARY = {
@@ -121,16 +146,18 @@ _COMPARISONS = {
 }
 _UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
-for _name, _function in _BINARY.items():
-    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
-    setattr(Recorded, f"__r{_name}__", _operator(_function, swapped=True))
-for _name in ("pow", *_BINARY):
-    # not as a new array: NumPy changes the array itself, and with it every view of it
-    setattr(Recorded, f"__i{_name}__", Recorded._changed)
-for _name, _function in _COMPARISONS.items():
-    setattr(Recorded, f"__{_name}__", _operator(_function, swapped=False))
-for _name, _function in _UNARY.items():
-    setattr(Recorded, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
+for _class in (Recorded, Constant):
+    for _name, _function in _BINARY.items():
+        setattr(_class, f"__{_name}__", _operator(_function, swapped=False))
+        setattr(_class, f"__r{_name}__", _operator(_function, swapped=True))
+        # not as a new array: NumPy changes the array itself, and with it every view of it
+        setattr(_class, f"__i{_name}__", _class._changed)
+    for _name, _function in _COMPARISONS.items():
+        setattr(_class, f"__{_name}__", _operator(_function, swapped=False))
+    for _name, _function in _UNARY.items():
+        setattr(_class, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
+for _name in ("bool", "float", "int", "index", "complex", "len", "iter", "array", "setitem"):
+    setattr(Constant, f"__{_name}__", lambda self, *args, name=f"__{_name}__": getattr(self.array, name)(*args))
 
 
 class Number:
@@ -166,7 +193,9 @@ class RecordedNumber:
         raise UnrecordableError("a number is known only when the tape is played")
 
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __array__ = _unknown
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unknown
+
+    def __neg__(self) -> Any:
+        return operator.mul(-1.0, self)
 
 
 def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, Any], Any]:
@@ -180,7 +209,14 @@ def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, 
     return apply
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow"):
+for _name, _function in _COMPARISONS.items():
+    # what they give has no value yet, and may choose among arrays
+    setattr(
+        RecordedNumber,
+        f"__{_name}__",
+        lambda self, other, function=_function: self._tape.call(function, self.as_array(np.dtype(np.float64)), other),
+    )
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     setattr(RecordedNumber, f"__{_name}__", _number_operator(getattr(operator, _name), swapped=False))
     setattr(RecordedNumber, f"__r{_name}__", _number_operator(getattr(operator, _name), swapped=True))
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from layerkit.data.batches import Rows
 from layerkit.engines.aligned import zeros
-from layerkit.engines.recorded import Recorded
 from layerkit.engines.tape import Tape
 from layerkit.network import Network
 from layerkit.ops import Array
@@ -51,13 +50,13 @@ class RecordedStep:
             for name, value in own.items():
                 self.updates.append((stage, name, zeros(value.size, value.dtype).reshape(value.shape)))
                 # a copy: the layer may have used the very array for something else
-                tape.into(_watched(tape, value * 1.0), self.updates[-1][2])
-        tape.into(_watched(tape, passes.loss), self._loss)
+                tape.into(value * 1.0, self.updates[-1][2])
+        tape.into(passes.loss, self._loss)
         for stage, name, target in gradients:
             found = passes.gradients[stage][name]
             if found.shape != target.shape or found.dtype.kind not in "biuf":
                 raise ValueError(f"{name} has the gradient {found.dtype} {found.shape}")  # the plain step says it
-            tape.into(_watched(tape, found), target)
+            tape.into(found, target)
         tape.finish([self._loss, *(array for _, _, array in (*gradients, *self.updates))])
         self._calls = tape.over([])
 
@@ -73,7 +72,3 @@ class RecordedStep:
         for call in self._calls:
             call()
         return float(self._loss)
-
-
-def _watched(tape: Tape, value: Array) -> Recorded:
-    return value if isinstance(value, Recorded) else tape.watch(np.asarray(value))

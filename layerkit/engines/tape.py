@@ -14,13 +14,13 @@ import numpy as np
 
 from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
-from layerkit.engines.recorded import Number, Recorded, RecordedNumber, UnrecordableError
+from layerkit.engines.recorded import Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import needed_for, sharing_memory
 from layerkit.ops import Array
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
 """Functions whose plain results no values decide."""
-_STEADY = {np.where, np.clip, np.astype}
+_STEADY = {np.where, np.clip, np.astype, np.round, np.asarray, np.zeros_like, np.ones_like, np.full_like}
 """Functions that are no ufuncs, and give the shape of what they are given, too."""
 
 
@@ -57,13 +57,13 @@ class Tape:
 
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
-        watched = [
-            value.array for value in flattened((args, *kwargs.values())) if isinstance(value, Recorded | RecordedNumber)
-        ]
-        own = [value for value in flattened((args, *kwargs.values())) if isinstance(value, np.ndarray)]
+        given = [*flattened((args, *kwargs.values()))]
+        watched = [value.array for value in given if isinstance(value, Recorded | RecordedNumber)]
+        own = [_unwrapped(value) for value in given if isinstance(value, Constant | np.ndarray)]
         args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
         if not watched:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
+            return Constant(result, self) if isinstance(result, np.ndarray) and result.dtype != object else result
         for array in own:
             self._constants.setdefault(id(array), (array, array.tobytes()))
         self._check_constants(own)
@@ -97,11 +97,11 @@ class Tape:
         self._calls.append(Call(function, args, kwargs, out))
         return Recorded(out, self)
 
-    def into(self, value: Recorded, target: Array) -> None:
+    def into(self, value: Recorded | Constant | Array, target: Array) -> None:
         """Have `value` end up in `target`, an array in one piece: computed there, where a call computes it."""
-        source = placed(value.array, self._targets)
+        source = placed(np.asarray(_unwrapped(value)), self._targets)
         for number, call in enumerate(self._calls):
-            if call.out is source is value.array and (source.shape, source.dtype) == (target.shape, target.dtype):
+            if call.out is source is _unwrapped(value) and (source.shape, source.dtype) == (target.shape, target.dtype):
                 moved = {id(source): target}
                 later = (each._replace(**placed(each.given(), moved)) for each in self._calls[number + 1 :])
                 self._calls[number:] = [call._replace(out=target), *later]
@@ -160,13 +160,13 @@ def _identity(value: Any) -> Any:
         return tuple(map(_identity, value))
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
-    if isinstance(value, float):
-        return (float, repr(value))  # 0.0 and -0.0 are equal, and not the same
+    if isinstance(value, float | complex | np.inexact):
+        return (type(value), repr(value))  # 0.0 and -0.0 are equal, and not the same
     return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
 
 
 def _unwrapped(value: Any) -> Any:
-    if isinstance(value, Recorded | RecordedNumber):
+    if isinstance(value, Recorded | RecordedNumber | Constant):
         return value.array
     if isinstance(value, list | tuple):
         return type(value)(_unwrapped(item) for item in value)

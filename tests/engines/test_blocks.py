@@ -8,14 +8,37 @@ import numpy as np
 import pytest
 
 from layerkit import SGD, Adam, Optimizer
-from layerkit.engines.blocks import BLOCK, MANY, PIECE, BlockedUpdate, finite, paired
+from layerkit.engines.blocks import BLOCK, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
 from layerkit.engines.checks import PARAMETER
+from layerkit.engines.recorded import Number
 
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
     SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
     Adam(weight_decay=0.01),
 ]
+
+
+class Plain(Optimizer):
+    """Without a learning_rate; a slot of it is the same number everywhere, at every step."""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("same",)
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp = parameter.__array_namespace__()
+        return parameter - 0.01 * gradient, {"same": xp.ones(gradient.shape, dtype=gradient.dtype)}
+
+
+class Warms(SGD):
+    """A rate that a step decides, in the ways that an author may write."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp = parameter.__array_namespace__()
+        begun = xp.minimum(xp.asarray(step / 2.0, dtype=parameter.dtype), xp.ones_like(parameter))
+        sign = xp.where(step < 2, xp.zeros_like(parameter), xp.round(parameter))
+        return parameter - begun * gradient * 2.0**-step - 0.1 * sign * (step // 2), slots
 
 
 def given(optimizer: Optimizer, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -41,6 +64,14 @@ def expect_that_of_one_call(optimizer: Optimizer, size: int, threads: int) -> No
 @pytest.mark.parametrize("size", [5, BLOCK, BLOCK + 1, MANY + 12345])
 def test_blocks_give_the_bits_of_one_call(optimizer: Optimizer, size: int) -> None:
     expect_that_of_one_call(optimizer, size, threads=2)
+
+
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, Plain(), Warms()], ids=repr)
+def test_what_authors_write_is_played_from_a_tape(optimizer: Optimizer) -> None:
+    vector, gradient, slots = given(optimizer, 5)
+    recording = _Recording(optimizer, (Number(1.0), Number(1.0)))
+    assert recording(Block(gradient, {PARAMETER: vector, **slots}))
+    expect_that_of_one_call(optimizer, 5, threads=1)
 
 
 class Swaps(Adam):

@@ -32,6 +32,32 @@ def played(function: Callable[..., Any], *arrays: Any) -> Any:
 
 
 X = RNG.normal(size=(40, 30))
+
+
+def np_of(x: Any) -> Any:
+    return x.__array_namespace__()
+
+
+def unrolled(x: Any) -> Any:
+    """A state that begins as an array of the part's own, and whose namespace is asked for."""
+    h = np_of(x).zeros((40,))
+    for i in range(3):
+        h = np_of(h).tanh(h - x[:, i] + np_of(h).ones((40,)) ** 2)
+    return h
+
+
+def looks_at_its_own(x: Any) -> Any:
+    """The values of an array that is made of no other are known."""
+    weights = np_of(x).linspace(0.0, 1.0, 30)
+    ends = float(weights[0]), int(weights[-1]), bool(weights[1] > 0.0), len(weights)
+    return x * weights + sum(ends) + sum(each for each in weights) + weights.sum()
+
+
+def zeros_of_float32(x: Any) -> Any:
+    zero = np_of(x).sum(np_of(x).zeros((2,), dtype=np.float32))
+    return np_of(x).copysign(x, zero) + 3.0 * np_of(x).copysign(x, -zero)
+
+
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "operators": lambda x: (1.0 - x) * x / 3.0 + 2.0**x - abs(-x) // 1.5 + x % 0.7,
     "powers": lambda x: x**2 + abs(x) ** 0.5 + x**-1 + (x**3),
@@ -56,12 +82,11 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "zeros of both signs": lambda x: np_of(x).copysign(x, -0.0) + 3.0 * np_of(x).copysign(x, 0.0),
     "powers of whole numbers": lambda x: np_of(x).astype(x * 9.0, np.int64) ** 2 + np_of(x).argmax(x) ** 0.5,
     "one by whole numbers": lambda x: (1 + np_of(x).argmax(x, axis=0)) ** -1.0,
+    "an array of its own": unrolled,
+    "values of its own": looks_at_its_own,
+    "zeros of float32": zeros_of_float32,
     "the same call twice": lambda x: np_of(x).exp(x) + np_of(x).exp(x) * np_of(x).exp(-x),
 }
-
-
-def np_of(x: Any) -> Any:
-    return x.__array_namespace__()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -137,6 +162,12 @@ def halving(x: Any) -> Any:
     return total
 
 
+def adds_to_its_own(x: Any) -> Any:
+    total = np_of(x).zeros(x.shape)
+    total += x
+    return total
+
+
 def changed_once_used(x: Any) -> Any:
     weights = np.ones(x.shape[1:])
     y = x * weights
@@ -151,7 +182,7 @@ def changed_through_a_view(x: Any) -> Any:
     return y
 
 
-@pytest.mark.parametrize("function", [halving, changed_once_used, changed_through_a_view])
+@pytest.mark.parametrize("function", [halving, adds_to_its_own, changed_once_used, changed_through_a_view])
 def test_an_array_of_a_parts_own_that_is_changed_in_place_can_not_be_recorded(function: Callable[[Any], Any]) -> None:
     with pytest.raises(UnrecordableError, match="in place"):
         played(function, X)
