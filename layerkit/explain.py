@@ -13,6 +13,7 @@ from layerkit import registry
 from layerkit.engines.session import Recipe, State
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
+from layerkit.rehearsal import rehearse
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,14 @@ class Explanation:
 def explain(
     network: Network, recipe: Recipe, state: State, x: Array, t: Array | None, weights: Array | None = None
 ) -> Explanation:
-    """Take one step over these rows and keep all its numbers. Runs on NumPy; the state isn't changed."""
+    """Take one step over these rows and keep all its numbers. Runs on NumPy; the state isn't changed.
+
+    Raises PartError where a part breaks its contract.
+    """
     params, step = network.by_stage(state.parameters), state.step + 1
     contexts = network.contexts(np, recipe.seed, step)
     with np.errstate(all="ignore"):
+        rehearse(network, params, np, x, t)  # which names the part that fails
         arrays = network.forward(params, x, contexts)
         upstream: list[Array | None] = [None] * len(arrays)
         gradients: dict[str, Array] = {}

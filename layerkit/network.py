@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from operator import index
 from typing import Any, NamedTuple
 
 from layerkit.context import Context, Step
@@ -245,8 +246,10 @@ def build(
 
 def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -> Stage:
     try:
-        output_shape = tuple(layer.output_shape(shape))
-        parameters = dict(layer.parameters(shape))
+        output_shape = tuple(map(index, layer.output_shape(shape)))
+        parameters = layer.parameters(shape)
+        if not isinstance(parameters, Mapping) or not all(isinstance(each, Parameter) for each in parameters.values()):
+            raise TypeError(f"parameters() gives {parameters!r:.60} where a dict of Parameters is due")
     except ValueError as error:
         raise DocumentError(f"can't take an input of {list(shape)}: {error}", where) from None
     except LayerkitError as error:
@@ -256,7 +259,7 @@ def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -
     except Exception as error:
         message = f"{type(layer).__name__} fails on an input of {list(shape)}: {type(error).__name__}: {error}"
         raise PartError(message, where) from error
-    return Stage(name, layer, shape, output_shape, parameters, trainable, where)
+    return Stage(name, layer, shape, output_shape, dict(parameters), trainable, where)
 
 
 def _initializer_faults(stage: Stage) -> list[Fault]:

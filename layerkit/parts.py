@@ -7,6 +7,7 @@ A part keeps nothing on itself, changes no argument, and never branches on an ar
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeAlias
 
@@ -30,6 +31,14 @@ class Parameter:
     shape: Shape
     initializer: "Initializer"
     trainable: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple) or not all(isinstance(each, Integral) for each in self.shape):
+            raise TypeError(
+                f"the shape of a Parameter is a tuple of whole numbers, such as (3,), not {self.shape!r:.60}"
+            )
+        if not isinstance(self.initializer, Initializer):
+            raise TypeError(f"a Parameter takes an initializer, such as Zeros(), not {self.initializer!r:.60}")
 
 
 class Layer(Part, kind="layer", takes=("layer", "activation")):

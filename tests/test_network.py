@@ -165,9 +165,45 @@ class Failing(Lying):
         return 1 / 0
 
 
+class Asks(Lying):
+    """A layer whose parameters are what it was made with."""
+
+    asked: Any
+
+    def parameters(self, input_shape: Any) -> Any:
+        return self.asked(input_shape)
+
+
+class Fractions(Lying):
+    def output_shape(self, input_shape: Any) -> Any:
+        return (7.0,)
+
+
 @pytest.mark.parametrize(
     ("layer", "error", "due"),
     [
+        (
+            Asks(asked=lambda shape: {"a": Parameter(shape, 0.5)}),
+            PartError,
+            "Asks fails .* takes an initializer, such as",
+        ),
+        (
+            Asks(asked=lambda shape: {"a": Parameter(4, Zeros())}),
+            PartError,
+            "Asks fails .* is a tuple of whole numbers",
+        ),
+        (
+            Asks(asked=lambda shape: {"a": Parameter((4.0,), Zeros())}),
+            PartError,
+            "Asks fails .* a tuple of whole numbers",
+        ),
+        (
+            Asks(asked=lambda shape: {"a": np.zeros(shape)}),
+            PartError,
+            "Asks fails .* where a dict of Parameters is due",
+        ),
+        (Asks(asked=lambda shape: ["a"]), PartError, r"gives \['a'\] where a dict of Parameters is due"),
+        (Fractions(), PartError, r"layers\[0\]: Fractions fails on an input of \[3\]: TypeError"),
         (Refusing(), DocumentError, r"layers\[0\]: can't take an input of \[3\]: it takes images"),
         (Failing(), PartError, r"layers\[0\]: Failing fails on an input of \[3\]: ZeroDivisionError"),
     ],

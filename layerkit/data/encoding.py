@@ -230,7 +230,7 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
                 raise PartError(message, _place(each))
             with np.errstate(over="ignore"):
                 into[...] = values
-            _check_range(into, values)
+            _check_finite(each, into, values)
         except CellError as error:
             faults.extend(cell_fault(table, each.column, error).faults)
         except DataError as error:
@@ -245,10 +245,12 @@ def _place(each: Column) -> str:
     return f'column "{each.column}"'
 
 
-def _check_range(encoded: Array, values: Array) -> None:
-    """Raise CellError at the first value that is too large for the dtype that it was put into."""
-    if encoded.dtype == np.float32 and not np.isfinite(encoded).all():
+def _check_finite(column: Column, encoded: Array, values: Array) -> None:
+    """Raise CellError at the first value that is too large for the dtype that it was put into, PartError at NaN."""
+    if encoded.dtype.kind == "f" and not np.isfinite(encoded).all():
         row, place = (int(i) for i in np.argwhere(~np.isfinite(encoded))[0])
+        if not np.isfinite(values[row, place]):
+            raise PartError(f"{type(column).__name__}.encode gives {values[row, place]}", _place(column))
         advice = 'scale the column, or give the model "dtype": "float64"'
         raise CellError(row, f"{values[row, place]:g} is too large for float32: {advice}")
 

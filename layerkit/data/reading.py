@@ -16,7 +16,7 @@ from layerkit import registry
 from layerkit.data.encoding import array_of, names_of
 from layerkit.data.tables import chosen, missing_column, table_of, table_of_arrays, table_of_objects
 from layerkit.document import Document
-from layerkit.errors import DataError, DocumentError
+from layerkit.errors import DataError, DocumentError, PartError
 from layerkit.files import regular_file
 from layerkit.inputs import DataFile, InlineArrays
 from layerkit.ops import Array
@@ -104,7 +104,9 @@ class File(Tables):
 
     def _blocks(self) -> Iterator[Table]:
         with naming(self._reader, "blocks", self.source):
-            yield from self._reader.blocks(self.path, self._wanted)
+            for table in self._reader.blocks(self.path, self._wanted):
+                _check_table(table, self._reader, self.source)
+                yield table
 
     @cached_property
     def _known(self) -> set[str]:
@@ -155,6 +157,16 @@ def some(tables: Tables) -> Tables:
     if isinstance(tables, InOrder) and not len(tables):
         raise DataError("there are no rows", tables.source)
     return tables
+
+
+def _check_table(table: Table, reader: Reader, source: str) -> None:
+    """Raise PartError unless a reader's block is a table whose columns have one length."""
+    gives = f"{type(reader).__name__}.blocks gives"
+    if not isinstance(table, Table):
+        raise PartError(f"{gives} a {type(table).__name__} where a layerkit.Table is due", source)
+    for name, values in table.columns.items():
+        if len(values) != len(table):
+            raise PartError(f'{gives} {len(values)} cells of "{name}" for {len(table)} rows', source)
 
 
 def own(document: Document, folder: Path) -> Tables:

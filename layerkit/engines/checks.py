@@ -64,7 +64,7 @@ def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
 
 
 def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
-    """Raise PartError where a step of two numbers fails, or gives another shape or dtype than it was given.
+    """Raise PartError where a step of two numbers fails, gives another shape or dtype, or isn't that of each by itself.
 
     It is refused, too, where a slot's name could not stand in the saved file's `optimizer.SLOT.PARAMETER`.
     """
@@ -73,12 +73,23 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
     if odd := [slot for slot in optimizer.slots if not str(slot).isidentifier()]:
         message = f"{type(optimizer).__name__} names a slot {odd[0]!r}: letters, digits and _ make a name"
         raise PartError(message, "optimizer")
-    ones = np.ones(2, dtype)
-    with naming(optimizer, "update", "optimizer"):
-        parameter, slots = optimizer.update(ones, ones, dict.fromkeys(optimizer.slots, ones), 1.0)
-        given = {PARAMETER: parameter, **checked_slots(optimizer, slots)}
+
+    def updated(numbers: Array) -> dict[str, Array]:
+        with naming(optimizer, "update", "optimizer"):
+            parameter, slots = optimizer.update(numbers, -numbers, dict.fromkeys(optimizer.slots, abs(numbers)), 1.0)
+            return {PARAMETER: parameter, **checked_slots(optimizer, slots)}
+
+    both = np.array([1.0, -3.0], dtype)
+    given = updated(both)
     for name, found in given.items():
-        check_updated(optimizer, name, found, ones)
+        check_updated(optimizer, name, found, both)
+    alone = [updated(both[i : i + 1].reshape(1, 1)) for i in range(2)]
+    for name, found in given.items():
+        due = np.concatenate([np.reshape(each[name], -1) for each in alone])
+        if not np.allclose(found, due, rtol=1e-3, equal_nan=True):
+            message = f"makes {found.tolist()} of {name or 'the parameter'} where each by itself becomes {due.tolist()}"
+            advice = "an update takes each number by itself, in an array of any shape"
+            raise PartError(f"{type(optimizer).__name__}.update {message}: {advice}", "optimizer")
 
 
 def check_updated(optimizer: Optimizer, name: str, found: Array, due: Array) -> None:

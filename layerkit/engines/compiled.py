@@ -30,6 +30,8 @@ class CompiledSession(Session):
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
         self._network, self._recipe = network, recipe
+        self._x: Array | None = None
+        """The rows at work, for which a part may fail."""
         self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision))
         with np.errstate(all="ignore"):
             rehearse(network, network.by_stage(state.parameters), np)
@@ -54,9 +56,10 @@ class CompiledSession(Session):
         losses: list[Array] = []
         first = self._rewind.step
         try:
-            with self._on_jax(batches[0].x if batches else None):
+            with self._on_jax():
                 self._mend()
                 for stack in self._stacks.of(batches):
+                    self._x = stack.batches[0].x
                     self._take(stack, losses)
                 return self._in_one(losses)
         except BaseException as error:
@@ -213,5 +216,5 @@ class CompiledSession(Session):
             except (TrainingError, MemoryError):
                 raise
             except Exception as error:
-                named = why_failed(self._network, self._recipe, x, error)
+                named = why_failed(self._network, self._recipe, self._x if x is None else x, error)
                 raise named from (error.__cause__ if named is error else error)

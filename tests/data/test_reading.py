@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import pytest
 from streams import ROWS, fields, flat, numbers, prepared, write
 
 import layerkit
-from layerkit import DataError, Document
+from layerkit import DataError, Document, Number, PartError, Reader, Table
 from layerkit.data import reading
+from layerkit.data.encoding import inputs
 from layerkit.data.preparing import prepare
 
 
@@ -25,6 +26,45 @@ def test_a_faulty_cell_is_found_before_the_first_step_whichever_side_it_is_on(tm
             DataError, match=rf'row {row} \(line {row + 1}\), column "b": "\?.*" is not a finite number'
         ):
             prepared(tmp_path, "csv", validation=0.5)
+
+
+class Yields(Reader):
+    """Gives whatever it was made with."""
+
+    block: Any
+
+    def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Any]:
+        yield self.block
+
+
+@pytest.mark.parametrize(
+    ("block", "due"),
+    [
+        ({"a": [1.0]}, "Yields.blocks gives a dict where a layerkit.Table is due"),
+        (Table({"a": [1.0], "b": [1.0, 2.0]}, [1], "x"), 'Yields.blocks gives 2 cells of "b" for 1 rows'),
+    ],
+)
+def test_a_reader_that_gives_no_whole_tables_is_named(
+    block: Any, due: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "csv")
+    monkeypatch.setattr(reading, "_reader_of", lambda path: Yields(block=block))
+    with pytest.raises(PartError, match=f"{path}: {due}"):
+        prepared(tmp_path, "csv")
+
+
+class Unfilled(Number):
+    """Encodes what it should refuse."""
+
+    def encode(self, values: Sequence[Any]) -> Any:
+        return np.full((len(values), 1), np.nan)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_column_that_encodes_nan_is_named(dtype: Any) -> None:
+    document = Document(input=[Unfilled(column="a")], layers=["sigmoid"], dtype=dtype)
+    with pytest.raises(PartError, match=r'column "a": Unfilled.encode gives nan'):
+        inputs(document, Table({"a": [1.0]}, [1], "x"))
 
 
 def test_a_file_that_changes_while_it_is_used_is_refused(form: str, tmp_path: Path) -> None:

@@ -215,6 +215,33 @@ def test_a_shape_that_is_wrong_for_some_batches_alone_is_not_blamed_on_other_lay
         model.train(X, T, steps=1)
 
 
+class WidensLast(HalvesBack):
+    """Right for every batch but the last, of one row."""
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        xp = x.__array_namespace__()
+        return dy if len(x) != 1 else xp.concat([dy, dy], axis=1)
+
+
+def test_a_part_that_fails_for_a_later_batch_is_named_too(engine: str) -> None:
+    layers, training = [Dense(units=3), WidensLast(), Dense(units=1)], {"batch_size": 4}
+    model = Model(
+        input=[2], layers=layers, loss="half_squared_error", optimizer="sgd", engine=engine, training=training
+    )
+    x = np.ones((13, 2))
+    with pytest.raises(
+        PartError, match=r"layers.1: WidensLast.backward gives the shape \[1, 6\] where \[1, 3\] is due"
+    ):
+        model.train(x, x[:, :1], epochs=2)
+    assert model.step == 3
+
+
+def test_a_part_that_loses_rows_is_named_where_they_are_predicted(engine: str) -> None:
+    model = Model(input=[3], layers=[Halves(), "sigmoid"], engine=engine)
+    with pytest.raises(PartError, match=r"layers.0: Halves.forward gives the shape \[2, 3\] where \[4, 3\] is due"):
+        model.predict(np.ones((4, 3)))
+
+
 class Forgets(Adam):
     def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
         return super().update(parameter, gradient, slots, step)[0], {}
@@ -244,6 +271,17 @@ class Breaks(Adam):
         return slots["momentum"], slots
 
 
+class DecaysKernels(SGD):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return parameter - 0.1 * gradient - (0.5 * parameter if parameter.ndim > 1 else 0.0), slots
+
+
+class OfAll(SGD):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp = gradient.__array_namespace__()
+        return parameter - 0.1 * gradient / xp.mean(gradient**2), slots
+
+
 class Dotted(Adam):
     @property
     def slots(self) -> tuple[str, ...]:
@@ -259,6 +297,11 @@ class Nameless(Adam):
 @pytest.mark.parametrize(
     ("optimizer", "due"),
     [
+        (DecaysKernels(), r"DecaysKernels.update makes .* an update takes each number by itself, in an array of any"),
+        (
+            OfAll(),
+            r"OfAll.update makes .* of the parameter where each by itself becomes .* an update takes each number",
+        ),
         (Dotted(), r"Dotted names a slot 'v.all': letters, digits and _ make a name"),
         (Nameless(), r"Nameless names a slot '': letters, digits and _ make a name"),
         (Doubles(), r"Doubles.update makes float64 \[2\] of the parameter where float32 \[2\] is due"),
@@ -266,7 +309,7 @@ class Nameless(Adam):
         (Breaks(), r"Breaks.update fails: KeyError: 'momentum'"),
     ],
 )
-def test_an_optimizer_that_breaks_its_contract_is_named(optimizer: Adam, due: str, engine: str) -> None:
+def test_an_optimizer_that_breaks_its_contract_is_named(optimizer: Any, due: str, engine: str) -> None:
     model = Model(input=[2], layers=[Dense(units=1)], loss="half_squared_error", optimizer=optimizer, engine=engine)
     with pytest.raises(PartError, match=rf"optimizer: {due}"):
         model.train(X, T, steps=1)
