@@ -87,8 +87,12 @@ def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) ->
 
 
 def metrics_of(document: Document) -> Mapping[str, Metric]:
-    """The document's metrics by name."""
-    return {registry.name_of(type(metric)): metric for metric in document.training.metrics}
+    """The document's metrics by name: a second one of a type is called `name_2`, and so on."""
+    named: dict[str, Metric] = {}
+    for metric in document.training.metrics:
+        name, before = registry.name_of(type(metric)), sum(type(each) is type(metric) for each in named.values())
+        named[f"{name}_{before + 1}" if before else name] = metric
+    return named
 
 
 def patience_of(document: Document, validates: bool, since: int) -> Patience | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Dense, DocumentError, Model
+from layerkit import Dense, DocumentError, Metric, Model
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -48,6 +48,28 @@ def test_a_loss_of_probabilities_that_is_given_others_is_noted(loss: str, last: 
     model = Model(input=[3], layers=[Dense(units=2), *end], loss=loss, optimizer="sgd")
     with pytest.warns(layerkit.Notice, match=f'{loss} takes probabilities, as "{link}" gives .* is "{last}"'):
         model.train(X, np.eye(2)[LABELS], steps=1)
+
+
+class Share(Metric):
+    """Of outputs above a threshold."""
+
+    above: float = 0.5
+
+    def sums(self, y: Any, t: Any) -> Any:
+        xp = y.__array_namespace__()
+        return xp.asarray([float(xp.sum(xp.astype(y > self.above, xp.float64))), float(y.size)], dtype=xp.float64)
+
+    def value(self, sums: Any) -> float:
+        return float(sums[0] / sums[1])
+
+
+def test_several_metrics_of_a_type_each_have_a_figure() -> None:
+    metrics = [Share(), "accuracy", Share(above=0.0), Share(above=1.0)]
+    model = Model(input=[3], layers=["sigmoid"], loss="half_squared_error", training={"metrics": metrics})
+    figures = model.evaluate(X, np.ones((40, 3)))
+    names = [name for name in figures if name.startswith("Share") or "share" in name]
+    assert (names[1:], figures[names[1]], figures[names[2]]) == ([f"{names[0]}_2", f"{names[0]}_3"], 1.0, 0.0)
+    assert 0.0 < figures[names[0]] < 1.0
 
 
 def test_a_softmax_of_one_unit_is_noted() -> None:
