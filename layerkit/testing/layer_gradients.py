@@ -8,7 +8,7 @@ import numpy as np
 
 from layerkit.ops import Array
 from layerkit.parts import Layer, Shape
-from layerkit.testing.arrays import normal
+from layerkit.testing.arrays import expect_shape, normal
 from layerkit.testing.check import CheckFailed, CheckSkipped, check
 from layerkit.testing.documents import varied
 from layerkit.testing.layer_subject import ROWS, Subject
@@ -37,9 +37,21 @@ def gradient_batched(subject: Subject) -> None:
     """The same holds for every shape of a row that it takes, for one row and for seven."""
     for shape in subject.shapes:
         for rows in (1, 7):
+            _expect_shapes(subject, shape, rows)
             if not subject.integer:
                 expect_gradient_of_x(subject, shape, rows)
             _expect_gradient_of_parameters(subject, shape, rows)
+
+
+def _expect_shapes(subject: Subject, shape: Shape, rows: int) -> None:
+    """Fail unless everything has the shape that it has for fewer rows."""
+    given = subject.given(0, shape, rows)
+    expect_shape(f"y of {rows} rows", subject.forward(given), given["dy"].shape, given["x"])
+    found = subject.compute(given)
+    expect_shape(f"dL/dx of {rows} rows", found["dL/dx"], given["x"].shape, given["x"])
+    for name in subject.trained(shape):
+        array = found[f"dL/d({name})"]
+        expect_shape(f"dL/d({name}) over {rows} rows", array, given["params"][name].shape, given["x"])
 
 
 @check("gradient_of_x", "gradient_of_parameters", "json")

@@ -92,7 +92,11 @@ class Subject:
 
     def declared(self, shape: Shape) -> Mapping[str, Parameter]:
         """The parameters for an input of this shape."""
-        return self.part.parameters(shape)
+        with calling("parameters", input_shape=shape):
+            declared = self.part.parameters(shape)
+        if not isinstance(declared, Mapping) or not all(isinstance(each, Parameter) for each in declared.values()):
+            raise CheckFailed("parameters gives something else than a dict of Parameters", found=declared)
+        return declared
 
     def trained(self, shape: Shape) -> list[str]:
         """The names of the parameters that get a gradient."""

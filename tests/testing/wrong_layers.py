@@ -236,6 +236,31 @@ class GivesNothing(Layer):
         return 2.0 * dy
 
 
+class KeepsAxesOfMany(Affine):
+    """Its gradient has an axis more where there are more than four rows."""
+
+    def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
+        found = super().gradients(params, x, y, dy, context)
+        return found if x.shape[0] <= 4 else {name: array[None, ...] for name, array in found.items()}
+
+
+class FirstFive(Layer):
+    """Gives no more than five rows."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return 1.0 * x[: min(5, x.shape[0]), ...]
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy
+
+
+class ListsNames(Affine):
+    """Its parameters are their names alone."""
+
+    def parameters(self, input_shape: Shape) -> Any:
+        return ["scale", "shift"]
+
+
 RIGHT: list[type[Layer]] = [Affine, Noise, Running, Lookup]
 WRONG: list[tuple[type[Layer], str, str]] = [
     (Averages, "gradient_of_parameters", "summed over the rows, not averaged"),
@@ -257,4 +282,7 @@ WRONG: list[tuple[type[Layer], str, str]] = [
     (NotDifferentiated, "gradient_of_x", "not the slope"),
     (RightForTwo, "gradient_of_parameters", "not the slope"),
     (GivesNothing, "shape", "is a NoneType, not an array"),
+    (KeepsAxesOfMany, "gradient_batched", "over 7 rows has another shape"),
+    (FirstFive, "gradient_batched", "y of 7 rows has another shape"),
+    (ListsNames, "shape", "something else than a dict of Parameters"),
 ]
