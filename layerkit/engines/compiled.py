@@ -105,7 +105,10 @@ class CompiledSession(Session):
         self._is_torn = False
 
     def _steps(self, stack: Stack, step: int, count: int) -> Steps:
-        """Where the first steps of a stack lead to, from the number `step` on. They may write over the state."""
+        """Where the first steps of a stack lead to, from the number `step` on. They may write over the state.
+
+        They are over when it returns: the next stack takes this one's memory.
+        """
         found: Steps = self._programs.steps(
             self._held,
             stack.rows,
@@ -115,6 +118,7 @@ class CompiledSession(Session):
             self._count(count),
             rows=stack.size,
         )
+        found.losses.block_until_ready()
         return found
 
     def _stop(self, batches: Sequence[Rows], found: Array, bad: int, losses: list[Array]) -> NoReturn:
@@ -148,7 +152,6 @@ class CompiledSession(Session):
                 count = len(stack.batches)
                 after = self._steps(stack, first + 1, count)
                 self._held, self._next, first = after.held, after.following, first + count
-                after.losses.block_until_ready()  # the next stack takes this one's memory
             self._is_torn = False
 
     def _keep(self) -> None:

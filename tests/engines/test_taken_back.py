@@ -160,3 +160,24 @@ def test_one_that_is_interrupted_before_a_line_and_again_while_it_is_taken_back(
         expect_same(session.state, subject.states[STEPS])
         at, session = at + LINES, subject.session(normal)
     assert at > 40
+
+
+@NEEDS_JAX
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+@pytest.mark.parametrize("at_once", [1, 5, 15])
+def test_no_stack_is_filled_while_steps_before_it_are_computed(at_once: int) -> None:
+    layers = [Dense(units=600), "relu", Dense(units=2)]
+    model = Model(input=[200], layers=layers, loss="half_squared_error", optimizer="adam", engine="jax")
+    engine: Any = model.document.engine
+    rows = [Rows(*(RANDOM.normal(size=(256, width)).astype(np.float32) for width in (200, 2))) for _ in range(20)]
+    wrong: set[int] = set()
+    recipe = Recipe(model.document.optimizer, factor=lambda step: 1e60 if step in wrong else 1.0)
+    plain, *spoiled = (engine.session(model.network, recipe, State(model.network.initial(0, np))) for _ in range(4))
+    plain.train(rows)
+    for session in spoiled:
+        wrong.add(13)
+        with pytest.raises(TrainingError, match="step 13;"):
+            [session.train(rows[first : first + at_once]) for first in range(0, 15, at_once)]
+        wrong.clear()
+        session.train(rows[12:])
+        expect_same(session.state, plain.state)
