@@ -24,10 +24,10 @@ WORKLOADS = {"medium": (128, (784, 256, 128, 10), 40), "large": (512, (1024, 409
 def child(workload: str, wanted: int, place: list[str], core: int) -> None:
     """Take the steps on one core; print the seconds of a step."""
     os.sched_setaffinity(0, [core])
-    from layerkit.engines.processes import join
+    from layerkit.engines.joining import join
 
     if place[0]:
-        join(place[0], int(place[1]), int(place[2]))
+        join(place[0], int(place[1]), int(place[2]), print)
     import numpy as np
 
     from layerkit import Model

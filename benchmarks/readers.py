@@ -2,6 +2,7 @@
 
 Numbers are standardised and categories made one-hot, by layerkit's columns and by the other library's own means; the
 arrays are compared. Each run is a process of its own, its import of the libraries left out; the best of some counts.
+What isn't installed is named and left out.
 
     python benchmarks/readers.py [--rows 1000000] [--rounds 3] [--only csv mixed …] [--json]
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -156,6 +158,9 @@ def main() -> None:
     if options.run:
         time_here(options.run[0], options.run[1], Path(options.run[2]))
         return
+    installed = [name for name in CONTENDERS if find_spec(name)]
+    for name in CONTENDERS.keys() - installed:
+        print(f"{name} is left out: it is not installed", file=sys.stderr)
     found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         write(Path(folder), options.rows)
@@ -164,6 +169,8 @@ def main() -> None:
             best: dict[str, float] = {}
             for _ in range(options.rounds):
                 for name in ("layerkit", *BESIDE.get(form, ("pandas", "pyarrow"))):
+                    if name not in installed:
+                        continue
                     command = [sys.executable, __file__, "--run", name, form, folder]
                     ran = subprocess.run(command, capture_output=True, text=True, check=False)
                     assert ran.returncode == 0, ran.stderr

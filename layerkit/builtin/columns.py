@@ -1,6 +1,6 @@
 """The columns: from the cells of a table to numbers, and back."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from math import inf, isfinite, isnan, nan, sqrt
 from typing import Any, ClassVar, Literal, Self
 
@@ -251,19 +251,24 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
     What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
     """
     cells = values.tolist() if isinstance(values, np.ndarray) else values
-    nested = next((i for i, cell in enumerate(cells) if isinstance(cell, dict | list | tuple)), None)
-    if nested is not None:
-        raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due")
-    texts = [cell if isinstance(cell, str) else _text(cell, known) for cell in cells]
+    written: dict[Any, str] = {}
+
+    def text(cell: Any) -> str:
+        key = type(cell), cell
+        if key not in written:
+            spellings = _spellings(cell)
+            written[key] = next((each for each in spellings if each in known), spellings[0])
+        return written[key]
+
+    try:
+        texts = [cell if isinstance(cell, str) else text(cell) for cell in cells]
+    except TypeError:  # it has several values, and no hash
+        nested = next(i for i, cell in enumerate(cells) if not isinstance(cell, Hashable))
+        raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due") from None
     if not gaps and "" in texts:
         advice = 'an input column with "unknown": "own" gives it a place'
         raise CellError(texts.index(""), f"the cell is empty where a category is due; {advice}")
     return texts
-
-
-def _text(cell: Any, known: Collection[str]) -> str:
-    spellings = _spellings(cell)
-    return next((each for each in spellings if each in known), spellings[0])
 
 
 def _missing(cell: Any) -> bool:

@@ -134,7 +134,7 @@ def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained:
     assert len(set(column.decode(column.encode(cells)))) == 3
 
 
-@pytest.mark.parametrize("cell", [{"b": 1}, ["x"], ("x", "y")])
+@pytest.mark.parametrize("cell", [{"b": 1}, ["x"], np.array(["x", "y"])])
 def test_a_cell_of_several_values_is_no_category(cell: Any) -> None:
     with pytest.raises(CellError, match=r"the cell holds .* where a category is due"):
         Category(column="a").fit([cell, "x"])

@@ -140,3 +140,10 @@ np.testing.assert_allclose(jax_.predict(x[:5]), numpy.predict(x[:5]), rtol=1e-12
 """
     environment: dict[str, Any] = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=3"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+def test_the_benchmark_of_processes_compares_two_with_one() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "processes.py"
+    command = [sys.executable, script, "--workload", "medium", "--rows", "32", "--rounds", "1"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.fullmatch(r"medium: \S+ ms by one, \S+ ms by 2, ratio \d+\.\d\d\n", shown)
