@@ -1,8 +1,7 @@
 """What `layerkit` exports, for type checkers; at run time each name is imported when it is first used."""
 
 from layerkit.builtin.adam import Adam as Adam
-from layerkit.builtin.columns import Category as Category
-from layerkit.builtin.columns import Number as Number
+from layerkit.builtin.category import Category as Category
 from layerkit.builtin.cross_entropies import BinaryCrossEntropy as BinaryCrossEntropy
 from layerkit.builtin.cross_entropies import CrossEntropy as CrossEntropy
 from layerkit.builtin.dense import Dense as Dense
@@ -15,6 +14,7 @@ from layerkit.builtin.metrics import Accuracy as Accuracy
 from layerkit.builtin.metrics import BinaryAccuracy as BinaryAccuracy
 from layerkit.builtin.metrics import MeanAbsoluteError as MeanAbsoluteError
 from layerkit.builtin.metrics import RootMeanSquaredError as RootMeanSquaredError
+from layerkit.builtin.number import Number as Number
 from layerkit.builtin.relu import ReLU as ReLU
 from layerkit.builtin.schedules import Constant as Constant
 from layerkit.builtin.schedules import CosineDecay as CosineDecay

@@ -186,7 +186,7 @@ def columns_of(document: Document) -> list[Column]:
 
 
 def _weights(name: str) -> Column:
-    from layerkit.builtin.columns import Number  # few documents weigh their rows
+    from layerkit.builtin.number import Number  # few documents weigh their rows
 
     return Number(column=name, scale="none")
 
