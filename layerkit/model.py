@@ -64,6 +64,8 @@ class Model:
         except ValidationError as error:
             raise DocumentError(faults_of(error)) from None
         self._begin(document, Path(), None)
+        if encoding.fitted(document):
+            self._network = encoding.network_of(document)
 
     @classmethod
     def of(cls, document: Document, folder: Path, path: Path | None) -> Model:

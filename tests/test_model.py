@@ -319,3 +319,8 @@ def test_targets_that_were_scaled_out_of_what_a_loss_takes_are_told_how_not_to_b
     )
     with pytest.raises(DataError, match=r'takes targets from 0 to 1, and -1 is due here; .*"scale": "none"'):
         model.train({"a": [1.0, 2.0], "b": [0, 1]}, steps=1)
+
+
+def test_a_literal_of_the_wrong_shape_is_refused_when_the_model_is_made() -> None:
+    with pytest.raises(DocumentError, match=r"layers\[0\].kernel: .*\[3, 2\]"):
+        Model(input=[3], layers=[Dense(units=2, kernel=[[1.0, 2.0]])])
