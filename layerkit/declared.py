@@ -124,7 +124,7 @@ def _sentence(line: Any) -> str:
 def shown(value: Any) -> str:
     """A value as JSON, for a message: no more than 60 characters of it."""
     try:
-        text = json.dumps(value)
+        text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         text = type(value).__name__
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -79,6 +79,14 @@ class Training(Declared):
         except ValidationError:
             raise refuse('should be "balanced", or a number from 0 for each class: {"rare": 5.0}') from None
 
+    @field_validator("validation", mode="wrap")
+    @classmethod
+    def _share_or_file(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise refuse(f"should be a share of the rows, such as 0.2, or a file, not {shown(value)}") from None
+
     @model_validator(mode="after")
     def _one_goal(self) -> Self:
         if self.steps and self.epochs:

@@ -1,15 +1,25 @@
 """Entry: one entry of `layers`, and the grammar that the document adds to any layer."""
 
+import re
 from typing import Annotated, Any, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from layerkit.declared import Declared, refuse
+from layerkit.declared import Declared, refuse, shown
 from layerkit.part import part_to_json
 from layerkit.parts import Activation, Layer
 
-Name: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+_NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+
+
+def _checked(name: str) -> str:
+    if not re.match(_NAME, name):
+        raise refuse(f"should be a letter, and letters, digits, _ or - after it, not {shown(name)}")
+    return name
+
+
+Name: TypeAlias = Annotated[str, AfterValidator(_checked), WithJsonSchema({"type": "string", "pattern": _NAME})]
 
 
 class Entry(Declared):

@@ -65,7 +65,7 @@ class Model:
             raise DocumentError(faults_of(error)) from None
         self._begin(document, Path(), None)
         if encoding.fitted(document):
-            self._network = encoding.network_of(document)
+            _ = self.network  # every fault is told now
 
     @classmethod
     def of(cls, document: Document, folder: Path, path: Path | None) -> Model:
