@@ -101,7 +101,7 @@ class CompiledSession(Session):
             self._stop(stack.batches, found, count if fine.all() else int(np.argmin(fine)), losses)
         self._held, self._next = after.held, after.following
         losses.append(found)
-        self._rewind.after(*stack.batches)
+        self._rewind.after_all(stack.batches)
         self._is_torn = False
 
     def _steps(self, stack: Stack, step: int, count: int) -> Steps:
@@ -121,7 +121,7 @@ class CompiledSession(Session):
         found.losses.block_until_ready()
         return found
 
-    def _stop(self, batches: Sequence[Rows], found: Array, bad: int, losses: list[Array]) -> NoReturn:
+    def _stop(self, batches: list[Rows], found: Array, bad: int, losses: list[Array]) -> NoReturn:
         """Take the steps before the one that goes wrong, among the first `bad` or the next, and raise what it does."""
         self._mend()
         self._rewind.renew()
@@ -140,7 +140,7 @@ class CompiledSession(Session):
         last = taken(low)
         self._held, self._next = last.held, last.following
         losses.append(found[:low])
-        self._rewind.after(*batches[:low])
+        self._rewind.after_all(batches[:low])
         self._is_torn = False
         raise self._stopped(stack, low, wrong, np.isfinite(found[low]))
 

@@ -51,9 +51,14 @@ class Rewind:
             self._due = max(min(self._most, BYTES // max(batch.x.nbytes + batch.t.nbytes, 1)), 1)
         return first + len(batches) + 1
 
-    def after(self, *batches: Rows) -> None:
-        """Count steps that were taken. Their batches must stay as they are."""
-        self._taken.batches.extend(batches)
+    def after(self, batch: Rows) -> None:
+        """Count a step that was taken. Its batch must stay as it is."""
+        self._taken.batches.append(batch)
+
+    def after_all(self, batches: list[Rows]) -> None:
+        """Count the steps of a call, as thousands may be: where they are the first, their list is kept as it is."""
+        first, before = self._taken
+        self._taken = Taken(first, [*before, *batches] if before else batches)
 
     def back(self) -> Taken:
         """The numbers become what they were when they were copied; the steps that were taken since."""

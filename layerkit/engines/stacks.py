@@ -27,7 +27,7 @@ class Stack:
     rows: Rows
     """On the devices; the weights, if there are any, are those by which a step sums its rows' losses."""
     places: Array
-    batches: Sequence[Rows]
+    batches: list[Rows]
     """One for each step."""
     size: int
 
@@ -52,15 +52,15 @@ class Stacks:
         if self._call is not None and _same(self._call.batches, batches):
             yield self._call
             return
-        first, batches, self._call = 0, [*batches], None
-        while first < len(batches):
-            stack = self._first(batches[first : first + STEPS])
+        first, given, self._call = 0, [*batches], None
+        while first < len(given):
+            stack = self._first(given[first : first + STEPS])
             if len(stack.batches) == len(batches):
                 self._call = stack
             yield stack
             first += len(stack.batches)
 
-    def _first(self, batches: Sequence[Rows]) -> Stack:
+    def _first(self, batches: list[Rows]) -> Stack:
         size = batches[0].size
         capacity = len(self._buffer(size).x)
         cycle = _cycle(batches)
