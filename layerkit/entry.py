@@ -14,7 +14,7 @@ _NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 
 
 def _checked(name: str) -> str:
-    if not re.match(_NAME, name):
+    if not re.fullmatch(_NAME, name):
         raise refuse(f"should be a letter, and letters, digits, _ or - after it, not {shown(name)}")
     return name
 

@@ -33,7 +33,9 @@ class Parameter:
     trainable: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.shape, tuple) or not all(isinstance(each, Integral) for each in self.shape):
+        if not isinstance(self.shape, tuple) or not all(
+            isinstance(each, Integral) and each >= 0 for each in self.shape
+        ):
             raise TypeError(
                 f"the shape of a Parameter is a tuple of whole numbers, such as (3,), not {self.shape!r:.60}"
             )

@@ -324,3 +324,9 @@ def test_targets_that_were_scaled_out_of_what_a_loss_takes_are_told_how_not_to_b
 def test_a_literal_of_the_wrong_shape_is_refused_when_the_model_is_made() -> None:
     with pytest.raises(DocumentError, match=r"layers\[0\].kernel: .*\[3, 2\]"):
         Model(input=[3], layers=[Dense(units=2, kernel=[[1.0, 2.0]])])
+
+
+@pytest.mark.parametrize("name", ["größe/1", "a b", "", "1st", "ab\n"])
+def test_a_name_is_a_letter_and_what_may_follow_it(name: str) -> None:
+    with pytest.raises(DocumentError, match=r"layers\[0\].name: should be a letter, and letters, digits, _ or - after"):
+        Model(input=[2], layers=[{"type": "dense", "units": 1, "name": name}])

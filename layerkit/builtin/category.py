@@ -1,6 +1,6 @@
 """The column of categories: from the cells of a table to a number for each category, or an index, and back."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -112,11 +112,18 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
 
     What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
     """
-    cells = values.tolist() if isinstance(values, np.ndarray) else values
+    cells = values
+    if isinstance(values, np.ndarray) and values.dtype not in (
+        np.float16,
+        np.float32,
+    ):  # whose 0.1 is another's 0.100000001
+        cells = values.tolist()
     written: dict[Any, str] = {}
 
     def text(cell: Any) -> str:
-        key = type(cell), cell
+        hash(cell)
+        # equal numbers of other kinds, such as 1 and 1.00 of decimal's, are written otherwise
+        key = type(cell), cell if cell is None or isinstance(cell, int | float) else str(cell)
         if key not in written:
             spellings = _spellings(cell)
             written[key] = next((each for each in spellings if each in known), spellings[0])
@@ -125,12 +132,20 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
     try:
         texts = [cell if isinstance(cell, str) else text(cell) for cell in cells]
     except TypeError:  # it has several values, and no hash
-        nested = next(i for i, cell in enumerate(cells) if not isinstance(cell, Hashable))
+        nested = next(i for i, cell in enumerate(cells) if not _has_hash(cell))
         raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due") from None
     if not gaps and "" in texts:
         advice = 'an input column with "unknown": "own" gives it a place'
         raise CellError(texts.index(""), f"the cell is empty where a category is due; {advice}")
     return texts
+
+
+def _has_hash(cell: Any) -> bool:
+    try:
+        hash(cell)
+    except TypeError:
+        return False
+    return True
 
 
 def _spellings(cell: Any) -> tuple[str, ...]:

@@ -63,8 +63,8 @@ class RootMeanSquaredError(Metric):
 class R2(Metric):
     """1 - Σ (y - t)² / Σ (t - mean of t)²: 1 is perfect, 0 no better than the mean of the rows.
 
-    Of several outputs it is the mean, those left out that are the same in every row. Wright, "Correlation and
-    causation" (1921).
+    Of several outputs it is the mean, those left out that vary by less than a three-millionth of their mean. Wright,
+    "Correlation and causation" (1921).
     """
 
     def sums(self, y: Array, t: Array) -> Array:

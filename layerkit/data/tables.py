@@ -12,11 +12,14 @@ from layerkit.errors import CellError, DataError, Fault, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Table
 
+TIMES_AND_COMPLEX = "mMc"
+"""NumPy's kinds of what is no number of one value."""
+
 
 def table_of_arrays(arrays: Mapping[str, Array], source: str, others: Sequence[str] = ()) -> Table:
     """A table whose columns are arrays with one first axis. Raises DataError if they differ, or hold times."""
     for name, array in arrays.items():
-        if array.dtype.kind in "mMc":
+        if array.dtype.kind in TIMES_AND_COMPLEX:
             message = f'"{name}" holds {array.dtype}; a cell is a number, a boolean or a text: write it as one of these'
             raise DataError(message, source)
     rows = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
@@ -65,7 +68,9 @@ def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
 def _array(values: Any) -> Array:
     """An array of what somebody holds, None where it is masked, and every cell of a mixed list as it is."""
     if hasattr(values, "mask") and hasattr(values, "filled"):
-        return np.where(values.mask, None, values.data.astype(object))
+        mask, values = values.mask, values.data
+        if np.any(mask) and values.dtype.kind not in TIMES_AND_COMPLEX:
+            return np.where(mask, None, values.astype(object))
     array = np.asarray(values)
     # NumPy makes texts of the numbers beside texts, and of NaN "nan"
     mixed = array.dtype.kind == "U" and not hasattr(values, "dtype")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,6 +24,7 @@ class Recorded:
     """An array of the standard whose calls are recorded. It has a shape and a dtype, and no values to ask for."""
 
     __slots__ = ("_tape", "array")
+    __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None
     """Makes NumPy's own arrays leave an operation to this one."""
 
@@ -69,7 +70,7 @@ class Recorded:
 
     def __pow__(self, other: Any) -> Any:
         if isinstance(other, RecordedNumber):
-            return self._tape.call(np.power, self, other.as_array(self.dtype))
+            return self._tape.call(np.power, self, other)
         # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
         floating = type(other) in (int, float) and self.dtype.kind == "f"
         quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if floating else None
@@ -90,8 +91,6 @@ class Recorded:
 
 def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
     def apply(self: Recorded, other: Any) -> Any:
-        if isinstance(other, RecordedNumber):
-            other = other.as_array(self.dtype)
         left, right = (other, self) if swapped else (self, other)
         return self._tape.call(function, left, right)
 
@@ -102,6 +101,7 @@ class Constant:
     """An array that a part made of none that is recorded: its values are known, and those of every step."""
 
     __slots__ = ("_tape", "array")
+    __hash__ = None  # type: ignore[assignment]
     __array_ufunc__ = None
 
     def __init__(self, array: Array, tape: Tape) -> None:
@@ -173,21 +173,19 @@ class RecordedNumber:
     """A number that changes from step to step, as Python's own float: it takes the dtype of an array that it meets."""
 
     __slots__ = ("_arrays", "_tape", "number")
+    __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, number: Number, tape: Tape) -> None:
         self.number, self._tape = number, tape
         self._arrays: dict[Any, Array] = {}
 
-    def as_array(self, dtype: Any) -> Recorded:
-        """The number as an array without axes."""
+    def beside(self, arrays: Sequence[Array]) -> Array:
+        """The number as an array without axes, of the dtype that Python's float takes beside these arrays."""
+        floats = [array.dtype for array in arrays if array.dtype.kind == "f"]
+        dtype = np.result_type(*floats) if floats else np.dtype(np.float64)
         if dtype not in self._arrays:
             self._arrays[dtype] = self._tape.held(self.number, dtype)
-        return Recorded(self._arrays[dtype], self._tape)
-
-    @property
-    def array(self) -> Array:
-        """What a function of arrays takes for it."""
-        return self.as_array(np.dtype(np.float64)).array
+        return self._arrays[dtype]
 
     def _unknown(self, *args: Any) -> NoReturn:
         raise UnrecordableError("a number is known only when the tape is played")
@@ -209,16 +207,32 @@ def _number_operator(function: Any, swapped: bool) -> Callable[[RecordedNumber, 
     return apply
 
 
+def _number_comparison(function: Any) -> Callable[[RecordedNumber, Any], Any]:
+    def apply(self: RecordedNumber, other: Any) -> Any:
+        if not isinstance(other, RecordedNumber | int | float):
+            return NotImplemented
+        return Condition(self._tape.call(function, self, other).array)
+
+    return apply
+
+
 for _name, _function in _COMPARISONS.items():
-    # what they give has no value yet, and may choose among arrays
-    setattr(
-        RecordedNumber,
-        f"__{_name}__",
-        lambda self, other, function=_function: self._tape.call(function, self.as_array(np.dtype(np.float64)), other),
-    )
+    setattr(RecordedNumber, f"__{_name}__", _number_comparison(_function))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
     setattr(RecordedNumber, f"__{_name}__", _number_operator(getattr(operator, _name), swapped=False))
     setattr(RecordedNumber, f"__r{_name}__", _number_operator(getattr(operator, _name), swapped=True))
+
+
+class Condition:
+    """Whether a number is less than another and so on, known only when the tape is played: what `where` chooses by."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __bool__(self) -> NoReturn:
+        raise UnrecordableError("a number is known only when the tape is played")
 
 
 class Namespace:

@@ -7,14 +7,14 @@ sums are made in another order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
-from layerkit.engines.recorded import Constant, Number, Recorded, RecordedNumber, UnrecordableError
+from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import needed_for, sharing_memory
 from layerkit.ops import Array
 
@@ -32,7 +32,7 @@ class Tape:
         self._held: list[tuple[Array, Number]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
-        self._constants: dict[int, tuple[Array, bytes]] = {}
+        self._constants: dict[int, tuple[Array, tuple[Any, bytes]]] = {}
         self._targets: dict[int, Array] = {}
         self._play: list[Callable[[], object]] = []
 
@@ -58,14 +58,16 @@ class Tape:
     def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         """What NumPy's function gives, recorded unless no watched array goes in, or a view of one comes out."""
         given = [*flattened((args, *kwargs.values()))]
-        watched = [value.array for value in given if isinstance(value, Recorded | RecordedNumber)]
-        own = [_unwrapped(value) for value in given if isinstance(value, Constant | np.ndarray)]
-        args, kwargs = _unwrapped(args), {name: _unwrapped(value) for name, value in kwargs.items()}
+        arrays = [_unwrapped(each) for each in given if isinstance(each, Recorded | Condition | Constant | np.ndarray)]
+        numbers = {id(each): each.beside(arrays) for each in given if isinstance(each, RecordedNumber)}
+        watched = [each.array for each in given if isinstance(each, Recorded | Condition)] + [*numbers.values()]
+        own = [_unwrapped(each) for each in given if isinstance(each, Constant | np.ndarray)]
+        args, kwargs = _unwrapped(args, numbers), {name: _unwrapped(each, numbers) for name, each in kwargs.items()}
         if not watched:
             result = function(*args, **kwargs)
             return Constant(result, self) if isinstance(result, np.ndarray) and result.dtype != object else result
         for array in own:
-            self._constants.setdefault(id(array), (array, array.tobytes()))
+            self._constants.setdefault(id(array), (array, (array.shape, array.tobytes())))
         self._check_constants(own)
         key = (function, _identity(args), _identity(tuple(kwargs.items())))
         if key not in self._known:
@@ -76,7 +78,7 @@ class Tape:
     def _check_constants(self, arrays: Iterable[Array]) -> None:
         """Raise UnrecordableError if an array that a part made, and used, was changed in place since then."""
         for array in arrays:
-            if array.tobytes() != self._constants[id(array)][1]:
+            if (array.shape, array.tobytes()) != self._constants[id(array)][1]:
                 raise UnrecordableError("a part changes an array in place")
 
     def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
@@ -157,7 +159,7 @@ class Tape:
 def _identity(value: Any) -> Any:
     """What tells a call's argument from every other: an array is itself alone, a number its type and value."""
     if isinstance(value, list | tuple):
-        return tuple(map(_identity, value))
+        return (type(value), *map(_identity, value))
     if isinstance(value, slice):
         return (slice, value.start, value.stop, value.step)
     if isinstance(value, float | complex | np.inexact):
@@ -165,11 +167,14 @@ def _identity(value: Any) -> Any:
     return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
 
 
-def _unwrapped(value: Any) -> Any:
-    if isinstance(value, Recorded | RecordedNumber | Constant):
+def _unwrapped(value: Any, numbers: Mapping[int, Array] = {}) -> Any:
+    """An argument as NumPy takes it; `numbers` has the array for each recorded number, by its id."""
+    if isinstance(value, Recorded | Constant | Condition):
         return value.array
+    if isinstance(value, RecordedNumber):
+        return numbers[id(value)]
     if isinstance(value, list | tuple):
-        return type(value)(_unwrapped(item) for item in value)
+        return type(value)(_unwrapped(item, numbers) for item in value)
     return value
 
 

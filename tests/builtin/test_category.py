@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,8 @@ def test_other_values_are_categories_as_json_writes_them(value: Any, text: str) 
         (["True", "False", ""], [True, False, None]),
         (["TRUE", "FALSE", ""], [True, False, None]),
         ([True, False, None], ["true", "false", ""]),
+        (["0.1", "0.2", ""], np.array([0.1, 0.2, np.nan], np.float32)),
+        (["1", "1.0", ""], [Decimal("1"), Decimal("1.0"), None]),
     ],
 )
 def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained: Any, cells: Any) -> None:
@@ -74,7 +77,7 @@ def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained:
     assert len(set(column.decode(column.encode(cells)))) == 3
 
 
-@pytest.mark.parametrize("cell", [{"b": 1}, ["x"], np.array(["x", "y"])])
+@pytest.mark.parametrize("cell", [{"b": 1}, ["x"], np.array(["x", "y"]), Decimal("sNaN")])
 def test_a_cell_of_several_values_is_no_category(cell: Any) -> None:
     with pytest.raises(CellError, match=r"the cell holds .* where a category is due"):
         Category(column="a").fit([cell, "x"])

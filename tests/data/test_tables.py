@@ -29,9 +29,16 @@ def test_what_is_masked_is_missing() -> None:
     assert list(table_of({"c": masked}).columns["c"]) == [1.0, None, 3.0]
 
 
+def test_where_nothing_is_masked_the_array_is_itself() -> None:
+    masked = np.ma.masked_array([[1.0, 2.0], [3.0, 4.0]])  # type: ignore[no-untyped-call]
+    column = table_of(masked).columns["x"]
+    assert (column.dtype, column.tolist()) == (np.float64, [[1.0, 2.0], [3.0, 4.0]])
+
+
 @pytest.mark.parametrize(
     "cells",
     [
+        np.ma.masked_array(np.array(["2026-11-27", "NaT"], dtype="datetime64[s]"), mask=[True, False]),  # type: ignore[no-untyped-call]
         np.array(["2026-11-27", "NaT"], dtype="datetime64[s]"),
         np.array([1, 2], dtype="timedelta64[D]"),
         np.array([1.0, 2.0j]),

@@ -41,6 +41,31 @@ class Warms(SGD):
         return parameter - begun * gradient * 2.0**-step - 0.1 * sign * (step // 2), slots
 
 
+class OfKinds(SGD):
+    """A rate beside arrays of every kind, on either side, and as an argument."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp, rate = parameter.__array_namespace__(), self.learning_rate
+        signs = xp.astype(gradient > 0, xp.int8) - xp.astype(gradient < 0, xp.int8)
+        moved = xp.astype(signs * rate, parameter.dtype) + xp.astype((gradient > 0) * rate, parameter.dtype)
+        moved = moved + xp.where(rate < xp.full_like(gradient, 0.1), gradient, 2.0 * gradient)
+        moved = moved + xp.multiply(gradient, rate) + xp.clip(gradient, -rate, rate) + xp.maximum(gradient, step)
+        return parameter - moved - gradient * xp.astype(xp.asarray([3]) * rate, parameter.dtype), slots
+
+
+class InSets(SGD):
+    """Looks the step up."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        rate = {1.0: 1.0, 2.0: 0.5}.get(step, 0.0) + (0.1 if step in {1.0, 3.0} else 0.0) - 0.01 * ~(step < 3)
+        return parameter - rate * gradient, slots
+
+
+@pytest.mark.parametrize("optimizer", [OfKinds(learning_rate=0.1), InSets()], ids=repr)
+def test_whatever_a_number_meets_the_bits_are_those_of_a_plain_call(optimizer: Optimizer) -> None:
+    expect_that_of_one_call(optimizer, 50, threads=1)
+
+
 def given(optimizer: Optimizer, size: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     rng = np.random.default_rng(size)
     vector, gradient = (rng.normal(size=size).astype(np.float32) for _ in range(2))

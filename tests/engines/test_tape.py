@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from layerkit.engines.recorded import UnrecordableError
+from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.sharing import SMALL
 from layerkit.engines.tape import Tape
 
@@ -85,6 +85,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "an array of its own": unrolled,
     "values of its own": looks_at_its_own,
     "zeros of float32": zeros_of_float32,
+    "a list and a tuple": lambda x: np_of(x).sum(x[[0, 1]] ** 2) + np_of(x).sum(x[0, 1] ** 2) + 0.0 * x,
     "the same call twice": lambda x: np_of(x).exp(x) + np_of(x).exp(x) * np_of(x).exp(-x),
 }
 
@@ -182,7 +183,24 @@ def changed_through_a_view(x: Any) -> Any:
     return y
 
 
-@pytest.mark.parametrize("function", [halving, adds_to_its_own, changed_once_used, changed_through_a_view])
+def reshapes_its_own(x: Any) -> Any:
+    weights = np.arange(30.0)
+    y = x * weights
+    weights.shape = (1, 30)
+    return y + x * weights
+
+
+@pytest.mark.parametrize("hashed", [hash, lambda x: {x: 1.0}, lambda x: x in {1.0, 2.0}])
+def test_what_changes_from_step_to_step_is_in_no_set(hashed: Callable[[Any], Any]) -> None:
+    tape = Tape()
+    for value in (tape.watch(np.ones(())), tape.watch_number(Number(1.0)), tape.call(np.ones, 3)):
+        with pytest.raises(TypeError, match="unhashable"):
+            hashed(value)
+
+
+@pytest.mark.parametrize(
+    "function", [halving, adds_to_its_own, reshapes_its_own, changed_once_used, changed_through_a_view]
+)
 def test_an_array_of_a_parts_own_that_is_changed_in_place_can_not_be_recorded(function: Callable[[Any], Any]) -> None:
     with pytest.raises(UnrecordableError, match="in place"):
         played(function, X)

@@ -13,7 +13,9 @@ import numpy as np
 
 import layerkit
 
-LAYERKIT = [sys.executable, "-c", "from layerkit.__main__ import main; main()"]
+# a shell's background job ignores Ctrl-C, and so would what the tests start from one
+HEEDING = "from signal import *; signal(SIGINT, SIG_DFL)"
+LAYERKIT = [sys.executable, "-c", f"{HEEDING}; from layerkit.__main__ import main; main()"]
 PATIENCE = 120
 """Seconds that a process may take to end: far more than it needs."""
 
