@@ -41,7 +41,7 @@ from layerkit.planning import (
     recipe_of,
     whole_numbers,
 )
-from layerkit.rehearsal import rehearse
+from layerkit.rehearsal import check_output
 from layerkit.standing import first_state, saved_state
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
 
@@ -196,12 +196,8 @@ class Model:
         tables, session = self._tables(x), self.session()
         rows = (Rows(each, each[:, :0]) for each in (encoding.inputs(self._document, table) for table in tables))
         for block in regrouped(rows, repeat(ROWS_PER_PASS)):
-            y, due = session.predict(block.x), (len(block.x), *self.network.output_shape)
-            if y.shape != due:
-                rehearse(self.network, self.network.by_stage(self._current().parameters), np, block.x)
-                raise PartError(
-                    f"gives the shape {list(y.shape)} where {list(due)} is due", self.network.stages[-1].name
-                )
+            y = session.predict(block.x)
+            check_output(self.network, self._current().parameters, block.x, y)
             yield y
 
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:

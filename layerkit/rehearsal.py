@@ -42,6 +42,14 @@ def rehearse(
             _check_nan(stage.name, layer, layer.backward, dx, fine, xp)
 
 
+def check_output(network: Network, parameters: Params, x: Array, y: Array) -> None:
+    """Raise PartError, naming the stage, unless the network's output y has its shape, and a row for each of x."""
+    due = (len(x), *network.output_shape)
+    if y.shape != due:
+        rehearse(network, network.by_stage(parameters), np, x)
+        raise PartError(f"gives the shape {list(y.shape)} where {list(due)} is due", network.stages[-1].name)
+
+
 def _forward(
     network: Network, params: Sequence[Params], xp: Any, x: Array, contexts: Sequence[Context]
 ) -> Sequence[Array]:
