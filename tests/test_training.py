@@ -55,7 +55,8 @@ class TestSchedule:
         model = line(training={"schedule": "cosine", "steps": 4})
         model.train([[1.0]], [[1.0]])
         before = weight(model)
-        model.train([[1.0]], [[1.0]], steps=5)
+        with pytest.warns(layerkit.Notice, match="a learning_rate of 0 from step 5 on"):
+            model.train([[1.0]], [[1.0]], steps=5)
         assert weight(model) == before  # beyond its goal, a cosine has fallen to 0
 
     @pytest.mark.parametrize("factor", [np.array([0.5]), None, float("nan"), 10**400])
