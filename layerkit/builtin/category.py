@@ -107,17 +107,16 @@ class Category(Column):
             )
 
 
+_ROUNDED = (np.float16, np.float32)
+"""Whose 0.1 is 0.100000001 as Python's float: it is written as they write it."""
+
+
 def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> list[str]:
     """The cells as texts, "" for a missing one; raises CellError at the first of these unless `gaps` may be.
 
     What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
     """
-    cells = values
-    if isinstance(values, np.ndarray) and values.dtype not in (
-        np.float16,
-        np.float32,
-    ):  # whose 0.1 is another's 0.100000001
-        cells = values.tolist()
+    cells = values.tolist() if isinstance(values, np.ndarray) and values.dtype not in _ROUNDED else values
     written: dict[Any, str] = {}
 
     def text(cell: Any) -> str:

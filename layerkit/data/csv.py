@@ -14,6 +14,7 @@ import numpy as np
 
 from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
 from layerkit.data.numerals import LINE_FEED, QUOTE, Parse, parse_for
+from layerkit.data.tables import comma_advice
 from layerkit.errors import DataError
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
@@ -175,9 +176,8 @@ def _rows(lines: Any, header: Header, at: Place) -> Iterator[tuple[int, list[str
     for number, row in enumerate((row for row in lines if row), start=at.rows + 1):
         line = at.lines + lines.line_num
         if len(row) != header.width:
-            message = f"the row has {len(row)} cells where the header names {header.width}"
-            separated = header.width == 1 and any(each in [*header.wanted, *header.others][0] for each in ";\t|")
-            message += "; what separates columns is the comma, and a number has a point" if separated else ""
+            advice = comma_advice([*header.wanted, *header.others])
+            message = f"the row has {len(row)} cells where the header names {header.width}{advice}"
             raise DataError(message, f"{header.source}, row {number} (line {line})")
         yield line, row
 

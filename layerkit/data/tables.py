@@ -123,9 +123,13 @@ def missing_column(table: Table, name: str) -> list[Fault]:
     if name in table.columns:
         return []
     known = [*table.columns, *table.others]
-    separated = len(known) == 1 and any(each in known[0] for each in ";\t|")
-    advice = "; what separates columns is the comma" if separated else ""
-    return [Fault(table.source, f'there is no column "{name}"; {did_you_mean(name, known)}{advice}')]
+    return [Fault(table.source, f'there is no column "{name}"; {did_you_mean(name, known)}{comma_advice(known)}')]
+
+
+def comma_advice(names: Sequence[str]) -> str:
+    """What to add to a message where a header's only name holds what other files separate columns with."""
+    separated = len(names) == 1 and any(each in names[0] for each in ";\t|")
+    return "; what separates columns is the comma, and a number has a point" if separated else ""
 
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:

@@ -54,9 +54,7 @@ def weights_of(document: Document, rows: Rows) -> Array | None:
     if document.training.class_weights == "balanced":
         message = '"balanced" counts all the rows of a run: these are taken as if it were not there'
         warnings.warn(message, Notice, stacklevel=3)
-        document = document.model_copy(
-            update={"training": document.training.model_copy(update={"class_weights": None})}
-        )
+        return None if rows.weights is None else rows.weights.astype(document.dtype)
     tally = Tally(document)
     return tally.weighted(tally.add(rows)).weights
 

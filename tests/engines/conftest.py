@@ -16,3 +16,11 @@ def document(models: Path) -> Path:
     fields["training"] |= {"batch_size": 15, "clip_norm": 1.0}
     path.write_text(json.dumps(fields))
     return path
+
+
+@pytest.fixture(params=["numpy", "jax"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each engine that is installed."""
+    if request.param == "jax":
+        pytest.importorskip("jax")
+    return str(request.param)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from states import expect_same
 
 import layerkit
 from layerkit import SGD, Adam, Context, Dense, Layer, Model, Optimizer, Parameter, TrainingError, Zeros
@@ -44,16 +45,6 @@ def batches(count: int) -> list[Rows]:
     random = np.random.default_rng(count)
     sizes = [4 - i % 2 for i in range(count)]
     return [Rows(*(random.normal(size=(size, width)).astype(np.float32) for width in (3, 2))) for size in sizes]
-
-
-def expect_same(found: State, due: State) -> None:
-    """Every bit."""
-    assert found.step == due.step
-    for name, array in due.parameters.items():
-        np.testing.assert_array_equal(found.parameters[name], array)
-    for slot, arrays in due.slots.items():
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(found.slots[slot][name], array)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)

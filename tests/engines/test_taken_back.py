@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from states import expect_same
 
 import layerkit.engines
 from layerkit import Dense, Model, TrainingError
@@ -87,16 +88,6 @@ def subject_on(name: str) -> Subject:
         losses += map(float, due.train([batch]))
         states.append(due.state)
     return Subject(session, losses, states)
-
-
-def expect_same(found: State, due: State) -> None:
-    """Every bit."""
-    assert found.step == due.step
-    for name, array in due.parameters.items():
-        np.testing.assert_array_equal(found.parameters[name], array)
-    for slot, arrays in due.slots.items():
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(found.slots[slot][name], array)
 
 
 def train(session: Session, at_once: int) -> list[float]:
