@@ -14,6 +14,8 @@ from pydantic import (
     GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
@@ -102,6 +104,18 @@ def path_of(text: str) -> tuple[int | str, ...]:
 def refuse(message: str) -> PydanticCustomError:
     """An error for a validator to raise; the message is taken as it is."""
     return PydanticCustomError("layerkit", "{message}", {"message": message})
+
+
+def or_else(words: str) -> WrapValidator:
+    """For a field of several types: what to say, in the place of all that each of them has to, of a value of none."""
+
+    def validated(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise refuse(f"{words}, not {shown(value)}") from None
+
+    return WrapValidator(validated)
 
 
 def _reworded(line: Any, known: list[str]) -> InitErrorDetails:

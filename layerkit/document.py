@@ -4,18 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
 from layerkit import files, jsontext
-from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, path_of, refuse, shown
+from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, or_else, path_of, refuse, shown
 from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault, PartError
 from layerkit.inputs import ArrayInput, Data, Input, Output
@@ -26,6 +19,7 @@ LARGEST = 64 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
 
 
+Share: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 ClassWeights: TypeAlias = Literal["balanced"] | dict[str, Annotated[float, Field(ge=0)]]
 """`balanced` makes all classes count the same together: rows / (classes · rows of the class)."""
 
@@ -57,42 +51,26 @@ class Training(Declared):
     batch_size: int = Field(32, ge=1)
     seed: int = Field(0, ge=0, lt=2**63)
     data: Data | None = None
-    validation: float | str | None = None
+    validation: Annotated[Share | str | None, or_else("should be a share of the rows, such as 0.2, or a file")] = None
     """The fraction of the rows that is kept for validation, or the path of a file of its own."""
     metrics: tuple[Metric, ...] = ()
     schedule: Schedule | None = None
     """What the optimizer's learning_rate is multiplied by; 1 throughout, where it is left out."""
     clip_norm: float | None = Field(None, gt=0)
     """The largest length of a step's gradient, over all parameters together."""
-    class_weights: ClassWeights | None = None
+    class_weights: Annotated[
+        ClassWeights | None, or_else('should be "balanced", or a number from 0 for each class: {"rare": 5.0}')
+    ] = None
     """How much a row of each class counts in training."""
     sample_weights: str | None = None
     """The column, or the array of a data file, that says how much each row counts in training."""
     early_stopping: EarlyStopping | None = None
     checkpoint: Checkpoint = Checkpoint(seconds=60.0)
 
-    @field_validator("class_weights", mode="wrap")
-    @classmethod
-    def _word_or_weights(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise refuse('should be "balanced", or a number from 0 for each class: {"rare": 5.0}') from None
-
-    @field_validator("validation", mode="wrap")
-    @classmethod
-    def _share_or_file(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise refuse(f"should be a share of the rows, such as 0.2, or a file, not {shown(value)}") from None
-
     @model_validator(mode="after")
     def _one_goal(self) -> Self:
         if self.steps and self.epochs:
             raise refuse("takes steps or epochs, not both")
-        if isinstance(self.validation, float) and not 0.0 < self.validation < 1.0:
-            raise refuse(f"validation should be a fraction between 0 and 1, or a path, not {self.validation}")
         return self
 
 

@@ -100,8 +100,8 @@ def explain(
                 slots = {slot: own[name] for slot, own in state.slots.items()}
                 taken = gradient if shrink == 1.0 else gradient * shrink
                 updated[name] = optimizer.update(state.parameters[name], taken, slots, float(step))[0]
-            for stage, context in zip(network.stages, contexts, strict=True):
-                updated |= {f"{stage.name}.{name}": value for name, value in context.updates.items()}
+            for stage, own in zip(network.stages, network.updates(contexts), strict=True):
+                updated |= {f"{stage.name}.{name}": value for name, value in own.items()}
     stages = tuple(
         StageValues(stage.name, registry.name_of(type(stage.layer)), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from math import isinf
+from math import isfinite, isinf
 from typing import Any, NoReturn
 
 from layerkit.errors import DocumentError
@@ -16,22 +16,39 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 
 class _RefusedError(ValueError):
-    """A value that Python's json takes and RFC 8259 doesn't."""
+    """A value that Python's json takes and RFC 8259 doesn't: a token, or the second of two fields with this key."""
+
+    def __init__(self, message: str, token: str = "", key: str | None = None) -> None:
+        super().__init__(message)
+        self.token, self.key = token, key
 
 
 def parse(text: str, source: str) -> Any:
     """The value of a JSON text. Raises DocumentError at source:line:column."""
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, parse_int=_whole
+        )
     except json.JSONDecodeError as error:
         message = f"{error.msg[0].lower()}{error.msg[1:]}"
         raise DocumentError(f"this is not JSON: {message}", f"{source}:{error.lineno}:{error.colno}") from None
     except RecursionError:
         raise DocumentError("brackets are nested too deeply", place(text, _deepest(text), source)) from None
     except _RefusedError as refused:
-        raise DocumentError(str(refused), place(text, _refused_offset(text), source)) from None
-    except ValueError as error:
-        raise DocumentError(f"a number is too long: {error}", source) from None
+        raise DocumentError(str(refused), place(text, _refused_offset(text, refused), source)) from None
+
+
+def dumps(value: Any, ascii: bool = False) -> str:
+    """JSON of a value: what isn't finite becomes null."""
+    return json.dumps(_finite_or_null(value), ensure_ascii=ascii, allow_nan=False)
+
+
+def _finite_or_null(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite_or_null(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite_or_null(item) for item in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def place(text: str, offset: int, source: str) -> str:
@@ -52,19 +69,27 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _RefusedError(f'the key "{next(key for key in keys if keys.count(key) > 1)}" stands here twice')
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise _RefusedError(f'the key "{twice}" stands here twice', key=twice)
     return fields
 
 
 def _constant(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is not a number of JSON")
+    raise _RefusedError(f"{name} is not a number of JSON", name)
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if isinf(number):
-        raise _RefusedError(f"{text} is beyond the largest float64")
+        raise _RefusedError(f"{text} is beyond the largest float64", text)
     return number
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise _RefusedError(f"a number is too long: {error}", text) from None
 
 
 def _values(text: str) -> Iterator[tuple[Path, int, str]]:
@@ -94,11 +119,10 @@ def _values(text: str) -> Iterator[tuple[Path, int, str]]:
                 pending_key = token == "{"
 
 
-def _refused_offset(text: str) -> int:
+def _refused_offset(text: str, refused: _RefusedError) -> int:
     seen: set[Path] = set()
     for path, offset, token in _values(text):
-        number = token.lstrip("-")
-        if path in seen or number in ("NaN", "Infinity") or (number[0].isdigit() and isinf(float(number))):
+        if token == refused.token or (path in seen and path[-1] == refused.key):
             return offset
         seen.add(path)
     return 0

@@ -25,6 +25,7 @@ from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
 from layerkit.errors import DocumentError, PartError
+from layerkit.files import check_apart
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
@@ -112,11 +113,16 @@ class Model:
 
     @property
     def files(self) -> list[Path]:
-        """The files that it is made from: the saved one, that of its data, and that of its validation rows."""
-        training, files = self._document.training, [self._path] if self._path else []
+        """The files that it is made from: the saved one, and those of its data."""
+        return [*([self._path] if self._path else []), *self.data_files]
+
+    @property
+    def data_files(self) -> list[Path]:
+        """The files of its training and its validation rows, where the document names such."""
+        training = self._document.training
         data = [training.data.path] if isinstance(training.data, DataFile) else []
         held_out = [training.validation] if isinstance(training.validation, str) else []
-        return files + [self._folder / name for name in (*data, *held_out)]
+        return [self._folder / name for name in (*data, *held_out)]
 
     @property
     def engine(self) -> Engine | None:
@@ -193,7 +199,7 @@ class Model:
 
     def each_output(self, x: Any = None) -> Iterator[Array]:
         """The same, so many rows at a time that they fit into memory, whatever the file."""
-        tables, session = self._tables(x), self.session()
+        tables, session = reading.given(self._document, self._folder, x, targets=False), self.session()
         rows = (Rows(each, each[:, :0]) for each in (encoding.inputs(self._document, table) for table in tables))
         for block in regrouped(rows, repeat(ROWS_PER_PASS)):
             y = session.predict(block.x)
@@ -203,7 +209,7 @@ class Model:
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:
         """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
         if x is None:
-            training, validation = self._prepared(self._tables(None))
+            training, validation = self._prepared(self._tables(None, y))
             return self._figures(self.session(), validation or training)
         session, side = self.session(), Side(some(self._tables(x, y)), Nothing(), False)
         return self._figures(session, Streamed(side, encoder(self._document), ROWS_PER_PASS))
@@ -221,7 +227,10 @@ class Model:
         if document.loss is not None and encoding.has_targets(document, table):
             due = encoding.targets(document, table, network.output_shape)
             counts = weights_of(document, Rows(rows, due, encoding.sample_weights(document, table)))
-        per_epoch = steps_per_epoch(len(rows), document.training.batch_size)
+        training = document.training
+        # a schedule's epochs are those of the run, not of the rows that are explained
+        count = self._prepared(self._tables(None))[0].count if training.schedule and training.data else len(rows)
+        per_epoch = steps_per_epoch(count, training.batch_size)
         factor = factor_of(document, declared_goal(document, per_epoch) or 1, per_epoch)
         return explain(network, recipe_of(document, factor), self._current(), rows, due, counts)
 
@@ -337,6 +346,7 @@ class Model:
         if target is None:
             raise DocumentError("a model made in code has no place of its own: give save a path")
         storage.check_suffix(target)
+        check_apart(target, self.data_files)
         state, history = self._current(), self._history
         saved = storage.Saved(
             document=self._document,

@@ -10,6 +10,7 @@ from operator import index
 from typing import Any, NamedTuple
 
 from layerkit.context import Context, Step
+from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
 from layerkit.files import check_fits
 from layerkit.ops import Array
@@ -181,8 +182,11 @@ class Network:
         loss = xp.vecdot(self.losses(arrays, t), weights)
         dy, last = self.loss_gradient(arrays, t, weights)
         _, gradients = self.backward(params, arrays, dy, contexts, last, self.first_trained + 1)
-        updates = [context.updates if stage.trainable else {} for stage, context in zip(self.stages, contexts)]
-        return Passes(loss, gradients, updates)
+        return Passes(loss, gradients, self.updates(contexts))
+
+    def updates(self, contexts: Sequence[Context]) -> list[Mapping[str, Array]]:
+        """What each stage wants of its parameters that aren't trained, by name: nothing, where it is frozen."""
+        return [context.updates if stage.trainable else {} for stage, context in zip(self.stages, contexts)]
 
     def predict(self, params: Sequence[Params], x: Array) -> Array:
         """The output for each row."""
@@ -206,7 +210,7 @@ def equal_weights(rows: int, xp: Any, dtype: Any) -> Array:
 
 
 def build(
-    entries: Sequence[Any],
+    entries: Sequence[Entry],
     input_shape: Shape,
     dtype: Dtype,
     loss: Loss | None = None,

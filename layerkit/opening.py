@@ -15,7 +15,7 @@ from layerkit import history, registry, storage
 from layerkit.data import encoding
 from layerkit.document import Document, located, parse, read_text
 from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
-from layerkit.files import regular_file
+from layerkit.files import check_apart, regular_file
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
@@ -37,27 +37,35 @@ def open_model(
     """The model of either file, with `changes` such as {"optimizer.learning_rate": 0.05} made to its document first.
 
     `target` is the saved file, if it isn't the one beside the document. With `restart`, what is saved counts no more.
+    Raises DocumentError, SavedFileError, and SaveError where the saved file would take the place of the data.
     """
     source = saved_path(path, target)
+    held = str(path if path.suffix == storage.SUFFIX else source)
+    saved: storage.Saved | None = None
     if path.suffix == storage.SUFFIX:
-        saved: storage.Saved | None = storage.load(path)
+        saved = storage.load(path)
         assert saved is not None
         document = saved.document
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
         document = read_document(path, changes, source)
-        saved = storage.load(source) if os.path.lexists(source) and not restart else None
     model = Model.of(document, path.parent, source)
-    if saved is None or restart:
+    check_apart(source, model.data_files)
+    if saved is None and not restart and os.path.lexists(source):
+        saved = storage.load(source)
+    if saved is None:
+        return model
+    if restart:
+        _notice_fit(document, saved, held)
         return model
     if "training.seed" not in (changes or {}):
         # the validation rows must stay those that the model never saw
         training = document.training.model_copy(update={"seed": saved.document.training.seed})
         document = document.model_copy(update={"training": training})
-    document = with_fit_of(document, saved.document, str(source))
-    check_fit(_network_of(document, saved, str(source)), saved, str(source))
-    _notice_changes(document, saved, str(source))
+    document = with_fit_of(document, saved.document, held)
+    check_fit(_network_of(document, saved, held), saved, held)
+    _notice_changes(document, saved, held)
     model.go_on_from(saved, document)
     return model
 
@@ -149,12 +157,24 @@ def _described(array: tuple[str, tuple[int, ...]] | None) -> str:
     return f"{array[0]} {list(array[1])}" if array else "nothing"
 
 
+def _other_rows(document: Document, saved: storage.Saved) -> bool:
+    """Whether other rows are held out for validation than when the file was saved."""
+    own, kept = document.training, saved.document.training
+    drawn = isinstance(own.validation, float)
+    return own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed))
+
+
+def _notice_fit(document: Document, saved: storage.Saved, source: str) -> None:
+    """Say so where a run begins again with columns that know rows which now validate."""
+    if document.columns and _other_rows(document, saved):
+        message = f"the columns of {source} stay fitted to rows that may validate now; a document fits its own anew"
+        warnings.warn(message, Notice, stacklevel=3)
+
+
 def _notice_changes(document: Document, saved: storage.Saved, source: str) -> None:
     """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
     mine, theirs = document.to_json(), saved.document.to_json()
-    own, kept = document.training, saved.document.training
-    drawn = isinstance(own.validation, float)
-    if own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed)):
+    if _other_rows(document, saved):
         message = f"validation or its seed changed since {source} was saved: rows that trained it may validate it now"
         warnings.warn(message, Notice, stacklevel=3)
     changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit import jsontext
 from layerkit.data.encoding import decoded, in_units
 from layerkit.document import Document
 from layerkit.errors import DataError
@@ -66,14 +66,14 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
         case ".jsonl":
             for block in blocks:
                 rows = (dict(zip(block.columns, row)) for row in zip(*block.columns.values()))
-                yield "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+                yield "".join(jsontext.dumps(row) + "\n" for row in rows).encode()
         case ".npz":
             content, whole = io.BytesIO(), end_to_end(blocks)
             arrays: dict[str, Any] = {f"labels.{name}": np.array(values) for name, values in whole.labels.items()}
             np.savez(content, outputs=np.array(whole.names, str), predictions=whole.outputs, **arrays)
             yield content.getvalue()
         case _:
-            yield json.dumps(end_to_end(blocks).to_json(), ensure_ascii=False).encode()
+            yield jsontext.dumps(end_to_end(blocks).to_json()).encode()
 
 
 def end_to_end(blocks: Iterable[Predictions]) -> Predictions:

@@ -143,13 +143,19 @@ def load(part: Installed, base: type) -> type:
     missing = sorted(getattr(loaded, "__abstractmethods__", ()))
     if missing:
         raise PartError(f"{described} lacks {', '.join(missing)}, which every {part.kind} defines")
-    for name, field in getattr(loaded, "model_fields", {}).items():
-        if name in TAKEN.get(part.kind, ("type",)):
-            raise PartError(f'{described} has a field "{name}", a word of the document\'s own grammar: rename it')
-        if any(alias not in (None, name) for alias in (field.validation_alias, field.serialization_alias)):
-            message = f'has an alias for its field "{name}", and a field is written in JSON by its own name: rename it'
-            raise PartError(f"{described} {message}")
+    if fault := field_fault(loaded, part.kind):
+        raise PartError(f"{described} {fault}")
     return loaded
+
+
+def field_fault(part_class: type, kind: str) -> str:
+    """What is wrong with the name of one of its fields; "" where nothing is."""
+    for name, field in getattr(part_class, "model_fields", {}).items():
+        if name in TAKEN.get(kind, ("type",)):
+            return f'has a field "{name}", a word of the document\'s own grammar: rename it'
+        if any(alias not in (None, name) for alias in (field.validation_alias, field.serialization_alias)):
+            return f'has an alias for its field "{name}", and a field is written in JSON by its own name: rename it'
+    return ""
 
 
 @cache

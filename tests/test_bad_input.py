@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from layerkit import DocumentError
+from layerkit.document import parse
+
 Change = Callable[[dict[str, Any]], None]
 TEXT = json.dumps(json.loads((Path(__file__).parent.parent / "models/activity.json").read_text()), indent=1)
 
@@ -242,3 +245,10 @@ def test_a_traceback_is_shown_only_when_it_is_asked_for(
     monkeypatch.setenv("LAYERKIT_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         cli("train", models / "activity.json")
+
+
+@pytest.mark.parametrize("value", ["1.5", "0", "true", "[0.2]"])
+def test_a_wrong_share_for_validation_is_said_where_it_stands(value: str) -> None:
+    text = f'{{"input": [2], "layers": ["relu"],\n"training": {{\n"validation": {value}}}}}'
+    with pytest.raises(DocumentError, match=r"text:3:1: training.validation: should be a share of the rows"):
+        parse(text, "text")

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Dense, Model
+from layerkit import Dense, Layer, Model, Parameter, Zeros
+from layerkit.entry import Entry
 from layerkit.errors import Notice
 
 X, T = [[1.0, 2.0], [3.0, -1.0]], [[0.0, 1.0], [1.0, 0.0]]
@@ -80,3 +81,41 @@ def test_people_see_the_weight_and_the_gradients_of_layers_in_layers(tmp_path: P
     backward = shown.split("backward:")[1].split("update:")[0]
     assert "    layers.1.layers.1.kernel [[" in backward
     assert cli("explain", tmp_path / "model.json", "--format", "json").json["weights"] == 2.5
+
+
+def test_a_schedule_in_epochs_is_that_of_the_whole_run() -> None:
+    rows = {"x": [[float(i), 1.0] for i in range(20)], "y": [[0.0, 1.0]] * 20}
+    subject = model(data=rows, epochs=4, schedule="cosine")
+    subject.train(steps=20)
+    explained = subject.explain(X[:1], T[:1])
+    moved = explained.parameters["layers.0.bias"] - explained.updated["layers.0.bias"]
+    # halfway through 40 steps of two rows
+    np.testing.assert_allclose(moved, 0.5 * 0.1 * explained.gradients["layers.0.bias"], rtol=1e-9)
+
+
+class Counter(Layer):
+    """Counts its batches."""
+
+    def parameters(self, input_shape: Any) -> Any:
+        return {"seen": Parameter((), Zeros(), trainable=False)}
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        if context.training:
+            context.update("seen", params["seen"] + 1.0)
+        return x
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Any) -> Any:
+        return dy
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_frozen_stage_keeps_what_it_would_have_updated(trainable: bool) -> None:
+    layers = [Entry(layer=Counter(), trainable=trainable), Dense(units=2)]
+    subject = Model(input=[2], layers=layers, loss="half_squared_error", optimizer="sgd", dtype="float64")
+    explained = subject.explain(X, T)
+    subject.train(X, T, steps=1)
+    assert ("layers.0.seen" in explained.updated) is trainable
+    assert subject.parameters["layers.0.seen"] == float(trainable)

@@ -58,6 +58,11 @@ def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
         ("[1,\n NaN]", "text:2:2"),
         ('{"a": -Infinity}', "text:1:2"),
         ('{"a": ["NaN", 1e400]}', "text:1:15"),
+        ('{"a": {"b": 1,\n"b": 2},\n"c": NaN}', "text:2:1"),
+        ('{"a": 1,\n"b": {"a": 1, "a": 2}}', "text:2:15"),
+        ('{"a": 1,\n"a": 2,\n"b": NaN}', "text:3:1"),
+        (f'{{"a": {"9" * 400},\n"b": NaN}}', "text:2:1"),
+        (f"[1,\n {'9' * 5000}]", "text:2:2"),
     ],
 )
 def test_what_the_standard_forbids_is_refused_at_its_place(text: str, where: str) -> None:

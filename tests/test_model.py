@@ -261,3 +261,11 @@ def test_a_copy_is_trained_by_itself(copied: Any) -> None:
     other.train(X, LABELS, epochs=3)
     assert (len(model.history["loss"]), len(other.history["loss"])) == (2, 5)
     assert model.parameters["layers.0.kernel"].tolist() == before
+
+
+def test_evaluate_takes_no_targets_without_rows() -> None:
+    model = Model(
+        input=[1], layers=[Dense(units=1)], loss="half_squared_error", training={"data": {"x": [[1.0]], "y": [[1.0]]}}
+    )
+    with pytest.raises(DataError, match="y and weights stand beside arrays or columns"):
+        model.evaluate(y=[[100.0]])

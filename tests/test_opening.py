@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import layerkit
-from layerkit import Notice
+from layerkit import Notice, SavedFileError
+from layerkit.opening import open_model
 
 
 def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> None:
@@ -42,9 +43,23 @@ def test_a_document_that_did_not_change_is_loaded_in_silence(models: Path) -> No
 
 
 def test_the_seed_of_the_saved_run_holds_so_that_validation_rows_stay_unseen(models: Path) -> None:
-    from layerkit.opening import open_model
-
     model = open_model(models / "iris.json", {"training.seed": 3})
     model.train(steps=5)
     model.save()
     assert layerkit.load(models / "iris.json").document.training.seed == 3
+
+
+def test_a_restart_with_columns_that_know_the_new_validation_rows_is_noticed(models: Path) -> None:
+    layerkit.load(models / "iris.json").save()
+    with pytest.warns(Notice, match="stay fitted to rows that may validate now"):
+        open_model(models / "iris.safetensors", {"training.seed": 5}, restart=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        open_model(models / "iris.safetensors", restart=True)
+
+
+def test_what_is_wrong_with_a_saved_file_is_said_of_it_wherever_it_is_to_be_saved(models: Path) -> None:
+    layerkit.load(models / "iris.json").save()
+    with pytest.raises(SavedFileError) as raised:
+        open_model(models / "iris.safetensors", {"layers[0].units": 5}, models / "other.safetensors")
+    assert all(fault.where.startswith(f"{models / 'iris.safetensors'}, ") for fault in raised.value.faults)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Column, Layer, Model
+from layerkit import Column, Layer, Model, jsontext
 from layerkit.errors import PartError
 from layerkit.predictions import contents, predictions
 
@@ -150,3 +150,11 @@ def test_outputs_that_are_not_finite_are_counted(
     ran = cli("predict", "model.json", *options)
     assert ran.code == 0
     assert "note: 2 rows with outputs that are not finite numbers" in ran.err
+
+
+@pytest.mark.parametrize("name", ["found.json", "found.jsonl"])
+def test_what_is_not_finite_is_null_in_a_file_of_json(name: str, model: Model, tmp_path: Path) -> None:
+    found = predictions(model.document, np.array([[0.0, 1.0, np.inf], [0.0, 1.0, np.nan]]))
+    text = b"".join(contents([found], tmp_path / name)).decode()
+    assert text.count("null") == 2
+    assert jsontext.parse(text.splitlines()[0], name)

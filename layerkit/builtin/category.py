@@ -67,8 +67,10 @@ class Category(Column):
     @property
     def names(self) -> tuple[str, ...]:
         categories = (*(self.categories or ()), "unknown")[: self._places]
-        shown = {"one_hot": categories, "binary": categories[1:2]}.get(self.encoding or "one_hot")
-        return (self.column,) if shown is None else tuple(f"{self.column}={category}" for category in shown)
+        if self.whole:
+            return (f"{self.column}.index",)
+        shown = categories[1:2] if self.encoding == "binary" else categories
+        return tuple(f"{self.column}={category}" for category in shown)
 
     def encode(self, values: Sequence[Any]) -> Array:
         places = {category: place for place, category in enumerate(self.categories or ())}

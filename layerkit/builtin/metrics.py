@@ -14,10 +14,10 @@ class Accuracy(Metric):
         xp = y.__array_namespace__()
         answer, due = (y > 0.5, t > 0.5) if y.shape[-1] == 1 else (xp.argmax(y, axis=-1), xp.argmax(t, axis=-1))
         right = xp.astype(answer == due, xp.float64)
-        return xp.stack([xp.sum(right), xp.asarray(float(right.size), dtype=xp.float64)])
+        return _sum_and_count(right)
 
     def value(self, sums: Array) -> float:
-        return float(sums[0] / sums[1])
+        return _mean(sums)
 
 
 class BinaryAccuracy(Metric):
@@ -26,10 +26,10 @@ class BinaryAccuracy(Metric):
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
         right = xp.astype((y > 0.5) == (t > 0.5), xp.float64)
-        return xp.stack([xp.sum(right), xp.asarray(float(right.size), dtype=xp.float64)])
+        return _sum_and_count(right)
 
     def value(self, sums: Array) -> float:
-        return float(sums[0] / sums[1])
+        return _mean(sums)
 
 
 class MeanAbsoluteError(Metric):
@@ -40,10 +40,10 @@ class MeanAbsoluteError(Metric):
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
         errors = xp.abs(xp.astype(y, xp.float64) - xp.astype(t, xp.float64))
-        return xp.stack([xp.sum(errors), xp.asarray(float(errors.size), dtype=xp.float64)])
+        return _sum_and_count(errors)
 
     def value(self, sums: Array) -> float:
-        return float(sums[0] / sums[1])
+        return _mean(sums)
 
 
 class RootMeanSquaredError(Metric):
@@ -54,10 +54,10 @@ class RootMeanSquaredError(Metric):
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
         errors = xp.astype(y, xp.float64) - xp.astype(t, xp.float64)
-        return xp.stack([xp.sum(errors**2), xp.asarray(float(errors.size), dtype=xp.float64)])
+        return _sum_and_count(errors**2)
 
     def value(self, sums: Array) -> float:
-        return sqrt(float(sums[0]) / float(sums[1]))
+        return sqrt(_mean(sums))
 
 
 class R2(Metric):
@@ -82,3 +82,13 @@ class R2(Metric):
         explained = xp.where(varies, 1.0 - residual / xp.where(varies, spread, xp.ones_like(spread)), 0.0)
         outputs = float(xp.sum(xp.astype(varies, xp.float64)))
         return float(xp.sum(explained)) / outputs if outputs else float("nan")
+
+
+def _sum_and_count(values: Array) -> Array:
+    """The sum of float64 values, and how many there are."""
+    xp = values.__array_namespace__()
+    return xp.stack([xp.sum(values), xp.asarray(float(values.size), dtype=xp.float64)])
+
+
+def _mean(sums: Array) -> float:
+    return float(sums[0] / sums[1])

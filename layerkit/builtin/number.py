@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from math import inf, isfinite, isnan, nan, sqrt
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from layerkit.builtin.missing import is_missing
-from layerkit.declared import refuse
+from layerkit.declared import or_else, refuse
 from layerkit.errors import CellError
 from layerkit.ops import Array
 from layerkit.parts import Column
@@ -25,17 +25,9 @@ class Number(Column):
     scale: Literal["standard", "none"] = "standard"
     mean: float | None = None
     deviation: float | None = Field(None, ge=0)
-    missing: Literal["refuse", "mean"] | float = "refuse"
+    missing: Annotated[Literal["refuse", "mean"] | float, or_else('should be "refuse", "mean" or a number')] = "refuse"
     count: int = Field(0, ge=0)
     """How many numbers were fitted, missing cells left out; 0 where the document itself gives mean and deviation."""
-
-    @field_validator("missing", mode="wrap")
-    @classmethod
-    def _word_or_number(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-        try:
-            return handler(value)
-        except ValidationError:
-            raise refuse('should be "refuse", "mean" or a number') from None
 
     @model_validator(mode="after")
     def _both_or_neither(self) -> Self:
@@ -58,19 +50,20 @@ class Number(Column):
         numbers = cells[~np.isnan(cells)]
         if not len(numbers):
             return self
-        with np.errstate(over="ignore"):  # seen below
-            added, mean = len(numbers), float(np.mean(numbers))
-            squares = float(np.sum((numbers - mean) ** 2))
+        with np.errstate(over="ignore"):  # NumPy's floats become infinite where Python's raise
+            added, mean = len(numbers), np.mean(numbers)
+            squares = np.sum((numbers - mean) ** 2)
+            if self.mean is not None and self.deviation is not None:
+                shift, total = mean - self.mean, self.count + added
+                squares += np.square(self.deviation) * self.count + np.square(shift) * self.count * added / total
+                mean = self.mean + shift * added / total
         if not isfinite(squares):
             far = int(np.nanargmax(np.abs(cells)))
-            raise CellError(far, f'{cells[far]:g} is too far out for a mean and a deviation; "scale": "none" takes it')
-        if self.mean is not None and self.deviation is not None:
-            shift, total = mean - self.mean, self.count + added
-            squares += self.deviation**2 * self.count + shift**2 * self.count * added / total
-            mean = self.mean + shift * added / total
+            message = f"{cells[far]:g} is too far out for a mean and a deviation"
+            raise CellError(far, f'{message}; "scale": "none" takes it')
         count = self.count + added
         deviation = sqrt(squares / count)
-        return self.model_copy(update={"mean": mean, "deviation": deviation, "count": count})
+        return self.model_copy(update={"mean": float(mean), "deviation": deviation, "count": count})
 
     @property
     def width(self) -> int:

@@ -7,7 +7,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -114,8 +113,10 @@ def notice_untrained(model: Model) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
+    from layerkit import jsontext
+
     written = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    click.echo(json.dumps(_finite(value), ensure_ascii=not written, allow_nan=False))
+    click.echo(jsontext.dumps(value, ascii=not written))
 
 
 def silence_lost_outputs() -> None:
@@ -126,14 +127,6 @@ def silence_lost_outputs() -> None:
                 stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:

@@ -27,14 +27,12 @@ from layerkit.cli.common import (
 def command(model: Path, data: Path | None, engine: str | None, form: str) -> None:
     """Loss and metrics of MODEL over --data, or over the document's validation rows; all its rows if it has none."""
     notices_on_stderr()
-    from layerkit.data.reading import File
     from layerkit.opening import open_model
 
     opened = open_model(model)
     opened.engine = engine
     notice_untrained(opened)
-    rows = None if data is None else File(data, opened.document)
-    figures = dict(opened.evaluate(rows))
+    figures = dict(opened.evaluate(data))
     which = str(data) if data else "validation rows" if opened.document.training.validation else "the document's rows"
     loss = figures.pop("loss")
     if form == "json":

@@ -33,12 +33,12 @@ def command(model: Path, data: Path | None, row: int, changes: tuple[str, ...], 
     A document is explained from its own first parameters; a saved file from where it stands.
     """
     notices_on_stderr()
-    from layerkit.data.reading import File, own, row_of
+    from layerkit.data.reading import given, row_of
     from layerkit.opening import open_model
     from layerkit.storage import SUFFIX
 
     opened = open_model(model, fields_of(changes), restart=model.suffix != SUFFIX)
-    rows = File(data, opened.document) if data else own(opened.document, opened.folder)
+    rows = given(opened.document, opened.folder, data)
     explanation = opened.explain(row_of(rows, row))
     if form == "json":
         print_json(explanation.to_json())

@@ -35,7 +35,6 @@ SHOWN = 20
 def command(model: Path, data: Path | None, engine: str | None, output: Path | None, form: str) -> None:
     """The output of MODEL for each row: labels and probabilities where it is a category."""
     notices_on_stderr()
-    from layerkit.data.reading import File
     from layerkit.files import check_apart, replace
     from layerkit.opening import open_model
     from layerkit.predictions import check_suffix, contents, end_to_end, predictions
@@ -47,8 +46,7 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
     notice_untrained(opened)
     if output is not None:
         check_apart(output, [model, *opened.files, *([data] if data else [])])
-    rows = None if data is None else File(data, opened.document, targets=False)
-    counted = _Counted(predictions(opened.document, outputs) for outputs in opened.each_output(rows))
+    counted = _Counted(predictions(opened.document, outputs) for outputs in opened.each_output(data))
     if output is not None:
         replace(output, contents(counted, output))
         click.echo(f"wrote {counted.rows:,} rows to {output}", err=True)

@@ -69,8 +69,10 @@ def command(model: Path, weights: bool, form: str) -> None:
     how_far = f"{plural(opened.step, 'step')} taken" if opened.step else "not trained yet"
     click.echo(how_far if last_loss is None else f"{how_far}, mean loss of the last epoch {number(last_loss)}")
     if weights:
+        import numpy as np
+
         for name, array in opened.parameters.items():
-            click.echo(f"\n{name} {list(array.shape)}\n{array}")
+            click.echo(f"\n{name} {list(array.shape)}\n{np.array2string(array, threshold=array.size)}")
 
 
 _HEADER = ["stage", "type", "output", "parameters", "trained"]

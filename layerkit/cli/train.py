@@ -79,10 +79,9 @@ def command(
     if steps and epochs:
         raise click.UsageError("give --steps or --epochs, not both")
     notices_on_stderr()
-    from layerkit.data.reading import File
     from layerkit.engines.processes import Processes, agreed, alone_on_stdout, check_same, leaving_at_once
     from layerkit.errors import PartError, TrainingError
-    from layerkit.files import check_writable, digests
+    from layerkit.files import check_apart, check_writable, digests
     from layerkit.locking import only_trainer
     from layerkit.opening import open_model, saved_path
     from layerkit.storage import origins
@@ -111,16 +110,17 @@ def command(
                 if not dry_run:
                     signals.before_leaving = contexts.enter_context(only_trainer(path))
             opened = open_model(model, fields, output, restart)
+            if data is not None:
+                check_apart(path, [data])
             opened.engine = engine
             document, begun = opened.document, opened.step
-            rows = None if data is None else File(data, opened.document)
-            plan = opened.plan(rows, steps=steps, epochs=epochs)._replace(clock=processes.clock)
+            plan = opened.plan(data, steps=steps, epochs=epochs)._replace(clock=processes.clock)
         if together:
             check_same(
                 {
                     "the document": document.to_json(),
                     "the engine": opened.engine or document.engine,
-                    "the data": digests([*opened.files[1:], *([data] if data else [])]),
+                    "the data": digests([*opened.data_files, *([data] if data else [])]),
                     "the saved file": digests([path]) if begun else [],
                     "where to begin, how far to go or --dry-run": (begun, plan.goal, plan.batch_size, dry_run),
                     "the versions that are installed": sorted({*map(repr, origins(document).values())}),

@@ -169,13 +169,16 @@ def _check_table(table: Table, reader: Reader, source: str) -> None:
             raise PartError(f'{gives} {len(values)} cells of "{name}" for {len(table)} rows', source)
 
 
-def own(document: Document, folder: Path) -> Tables:
-    """The document's own training data. Raises DocumentError if it names none."""
+def own(document: Document, folder: Path, targets: bool = True) -> Tables:
+    """The document's own training data; of a file, not the `targets` where they aren't needed.
+
+    Raises DocumentError if it names none.
+    """
     data = document.training.data
     if data is None:
         raise DocumentError("the document names no data: give --data, or write training.data", "training.data")
     if isinstance(data, DataFile):
-        return File(folder / data.path, document)
+        return File(folder / data.path, document, targets)
     if isinstance(data, InlineArrays):
         arrays = {"x": data.x} | ({} if data.y is None else {"y": data.y})
         arrays = {name: array_of(values, f"training.data.{name}") for name, values in arrays.items()}
@@ -185,7 +188,7 @@ def own(document: Document, folder: Path) -> Tables:
     return some(InOrder([table]))
 
 
-def given(document: Document, folder: Path, x: Any, y: Any = None, weights: Any = None) -> Tables:
+def given(document: Document, folder: Path, x: Any, y: Any = None, weights: Any = None, targets: bool = True) -> Tables:
     """What somebody who holds the model gives as rows: a file, arrays, columns, or None for the document's own data.
 
     Raises DataError where y or weights stand beside a file.
@@ -193,7 +196,7 @@ def given(document: Document, folder: Path, x: Any, y: Any = None, weights: Any 
     if x is None or isinstance(x, str | Path):
         if y is not None or weights is not None:
             raise DataError("y and weights stand beside arrays or columns; a file has its own", "data")
-        return own(document, folder) if x is None else File(Path(x), document)
+        return own(document, folder, targets) if x is None else File(Path(x), document, targets)
     if isinstance(x, Tables):
         return x
     if isinstance(x, Table):

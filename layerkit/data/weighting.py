@@ -72,13 +72,15 @@ def class_names(document: Document, t: Array) -> Sequence[str]:
         if len(output) == 1 and output[0].classes:
             return tuple(output[0].decode(np.eye(max(t.shape[1], 2))[:, -t.shape[1] :]))
         raise DocumentError("weighs the classes of one output column that is a category, and there is none", WHERE)
-    if t.ndim == 2 and np.array_equal(t, t.astype(bool)):
-        return [str(i) for i in range(max(t.shape[1], 2))]
     if t.ndim == 1:
         raise DocumentError("weighs rows by their class, and y has one number a row, without an axis of classes", WHERE)
     if t.ndim != 2:
         raise DocumentError(f"weighs rows by their class, and y has more of them: {list(t.shape[1:])} a row", WHERE)
-    raise DocumentError("weighs classes, and y holds other numbers than 0 and 1", WHERE)
+    if not np.array_equal(t, t.astype(bool)):
+        raise DocumentError("weighs classes, and y holds other numbers than 0 and 1", WHERE)
+    if t.shape[1] > 1 and not np.all(t.sum(axis=1) == 1.0):
+        raise DocumentError("weighs rows by their class, and y has rows of several classes, or of none", WHERE)
+    return [str(i) for i in range(max(t.shape[1], 2))]
 
 
 def classes(t: Array) -> Array:

@@ -121,14 +121,8 @@ class Tape:
         self._calls, self._known, self._constants = list(sharing_memory(calls, kept)), {}, {}
         self._play = [filling(*call) for call in self._calls]
 
-    def play(self) -> None:
-        """Make all calls again, over what the watched arrays and numbers hold now."""
-        self.set_numbers()
-        for call in self._play:
-            call()
-
     def set_numbers(self) -> None:
-        """Work out the numbers that calls take: once for `play`, or for all that `over` gave."""
+        """Work out the numbers that calls take, before any of those that `over` gave are made again."""
         for out, function, left, right in self._numbers:
             out.value = function(left.value, right.value)
         for array, number in self._held:

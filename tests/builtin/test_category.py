@@ -131,3 +131,8 @@ def test_binary_has_no_place_for_the_unknown() -> None:
 test_conformance = conformance(
     Category(column="a", unknown="own"), Category(column="a", unknown="own", encoding="index")
 )
+
+
+def test_an_index_and_its_category_have_names_of_their_own() -> None:
+    column = Category(column="a", encoding="index").fit(["u", "v"])
+    assert column.names == ("a.index",)

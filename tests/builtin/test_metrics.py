@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import R2, Accuracy, MeanAbsoluteError, Metric
+from layerkit import R2, Accuracy, BinaryAccuracy, MeanAbsoluteError, Metric, RootMeanSquaredError
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,9 @@ from layerkit import R2, Accuracy, MeanAbsoluteError, Metric
     [
         (Accuracy(), [[0.9], [0.2], [0.6]], [[1.0], [1.0], [1.0]], 2 / 3),
         (Accuracy(), [[0.1, 0.9], [0.8, 0.2]], [[0.0, 1.0], [0.0, 1.0]], 1 / 2),
+        (BinaryAccuracy(), [[0.9, 0.2], [0.6, 0.5]], [[1.0, 1.0], [1.0, 0.0]], 3 / 4),
         (MeanAbsoluteError(), [[1.0], [2.0]], [[3.0], [2.5]], 1.25),
+        (RootMeanSquaredError(), [[1.0, 0.0], [2.0, 5.0]], [[2.0, 1.0], [-3.0, 2.0]], 3.0),
         (R2(), [[1.0], [2.0], [4.0]], [[1.0], [2.0], [3.0]], 0.5),
         (R2(), [[2.0], [2.0], [2.0]], [[1.0], [2.0], [3.0]], 0.0),
         (R2(), [[1.0, 2000.0], [2.0, 2000.0], [4.0, 2000.0]], [[1.0, 1000.0], [2.0, 2000.0], [3.0, 3000.0]], 0.25),
@@ -41,7 +43,18 @@ def test_r2_is_scikit_learns_over_outputs_of_any_scale() -> None:
     assert R2().value(R2().sums(y, t)) == pytest.approx(score(t, y), rel=1e-9)
 
 
-@pytest.mark.parametrize("metric", [Accuracy(), MeanAbsoluteError(), R2()])
+@pytest.mark.parametrize(
+    ("metric", "peer"),
+    [(MeanAbsoluteError(), "mean_absolute_error"), (RootMeanSquaredError(), "root_mean_squared_error")],
+)
+def test_an_error_is_scikit_learns(metric: Metric, peer: str) -> None:
+    peers = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    rng = np.random.default_rng(0)
+    y, t = rng.normal(size=(50, 1)), rng.normal(size=(50, 1))
+    assert metric.value(metric.sums(y, t)) == pytest.approx(getattr(peers, peer)(t, y), rel=1e-12)
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), BinaryAccuracy(), MeanAbsoluteError(), RootMeanSquaredError(), R2()])
 def test_sums_add_up_over_batches(metric: Metric) -> None:
     rng = np.random.default_rng(0)
     y, t = rng.uniform(size=(20, 1)), rng.uniform(size=(20, 1))

@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 
 def test_train_prints_one_json_object_a_line(models: Path, cli: Callable[..., Any]) -> None:
@@ -162,3 +164,36 @@ def test_a_signal_finishes_the_step_saves_and_exits_with_its_code(number: int, c
     import layerkit
 
     assert layerkit.load(models / "iris.safetensors").step == last["step"]
+
+
+@pytest.fixture
+def beside_data(tmp_path: Path) -> Path:
+    """A document whose data file stands where its saved file would."""
+    save_file({"x": np.ones((4, 2), "f4"), "y": np.ones((4, 1), "f4")}, tmp_path / "rows.safetensors")
+    document = {
+        "input": [2],
+        "layers": [{"type": "dense", "units": 1}],
+        "loss": "half_squared_error",
+        "optimizer": "sgd",
+        "training": {"steps": 1, "data": {"path": "rows.safetensors"}},
+    }
+    tmp_path.joinpath("rows.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", [(), ("--restart",), ("--dry-run",)])
+def test_nothing_is_saved_over_the_documents_data(options: Any, beside_data: Path, cli: Callable[..., Any]) -> None:
+    before = (beside_data / "rows.safetensors").read_bytes()
+    ran = cli("train", beside_data / "rows.json", *options)
+    assert ran.code == 1
+    assert f"would write over {beside_data / 'rows.safetensors'}, which is read" in ran.err
+    assert (beside_data / "rows.safetensors").read_bytes() == before
+    assert cli("train", beside_data / "rows.json", "--output", beside_data / "other.safetensors").code == 0
+
+
+def test_nor_over_other_data(beside_data: Path, cli: Callable[..., Any]) -> None:
+    data = (beside_data / "rows.safetensors").rename(beside_data / "others.safetensors")
+    before = data.read_bytes()
+    ran = cli("train", beside_data / "rows.json", "--data", data, "--output", data, "--restart")
+    assert (ran.code, data.read_bytes()) == (1, before)
+    assert "would write over" in ran.err

@@ -154,7 +154,7 @@ def test_show_tells_shapes_and_how_far(iris: Path, cli: Callable[..., Any]) -> N
     assert result["stages"][0]["parameters"] == {"kernel": [4, 16], "bias": [16]}
     assert "weights" not in result
     assert len(cli("show", iris, "--weights", "--format", "json").json["weights"]["layers.0.kernel"]) == 4
-    ran = cli("show", iris)
+    ran = cli("show", iris, "--weights")
     assert "131 parameters of float32" in ran.out
     assert "240 steps taken" in ran.out
 
@@ -198,3 +198,10 @@ def test_every_verb_takes_the_saved_file_too(verb: str, iris: Path, cli: Callabl
 def test_the_saved_file_trains_on(iris: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", iris.with_suffix(".safetensors"), "--epochs", 1, "--format", "json")
     assert ran.json["step"] == 248
+
+
+def test_show_prints_every_number_of_a_large_parameter(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    (tmp_path / "wide.json").write_text('{"input": [40], "layers": [{"type": "dense", "units": 40}]}')
+    shown = cli("show", tmp_path / "wide.json", "--weights").out
+    kernel = shown.partition("layers.0.kernel [40, 40]\n")[2].partition("layers.0.bias")[0]
+    assert len(kernel.replace("[", " ").replace("]", " ").split()) == 40 * 40

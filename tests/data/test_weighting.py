@@ -122,3 +122,11 @@ def test_so_is_one_number_a_row_without_an_axis() -> None:
     model = Model(input=[4], layers=layers, loss="half_squared_error", optimizer="sgd", training=training)
     with pytest.raises(DocumentError, match="weighs rows by their class, and y has one number a row"):
         model.train(np.ones((6, 4)), np.ones(6), steps=1)
+
+
+def test_rows_of_several_classes_have_no_weight_by_class() -> None:
+    layers = [Dense(units=3), "sigmoid"]
+    training = {"class_weights": {"0": 5.0}}
+    model = Model(input=[2], layers=layers, loss="binary_cross_entropy", optimizer="sgd", training=training)
+    with pytest.raises(DocumentError, match="rows of several classes, or of none"):
+        model.train([[1.0, 1.0]] * 2, [[1, 1, 0], [0, 1, 1]], steps=1)

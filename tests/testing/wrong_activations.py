@@ -297,6 +297,10 @@ class TakesTheGrammarsName(Tanh):
     name: str = "x"
 
 
+class Renames(Tanh):
+    scale: float = Field(1.0, gt=0, serialization_alias="size")
+
+
 class Unlisted(Tanh):
     """Its JSON Schema lacks the field."""
 
@@ -341,6 +345,7 @@ WRONG: list[tuple[type[Activation], str, str]] = [
     (TwoNames, "in_place", "y differs"),
     (Rounded, "json", "doesn't come back"),
     (LeftOut, "json", "doesn't come back"),
-    (TakesTheGrammarsName, "json", "the document's grammar"),
+    (TakesTheGrammarsName, "json", "own grammar"),
+    (Renames, "json", "has an alias"),
     (Unlisted, "schema", "lacks scale"),
 ]
