@@ -99,7 +99,9 @@ def explain(
             for name, gradient in gradients.items():
                 slots = {slot: own[name] for slot, own in state.slots.items()}
                 taken = gradient if shrink == 1.0 else gradient * shrink
-                updated[name] = optimizer.update(state.parameters[name], taken, slots, float(step))[0]
+                updated[name] = optimizer.update(
+                    state.parameters[name], taken, slots, float(step - recipe.steps_before)
+                )[0]
             for stage, own in zip(network.stages, network.updates(contexts), strict=True):
                 updated |= {f"{stage.name}.{name}": value for name, value in own.items()}
     stages = tuple(

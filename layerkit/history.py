@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from layerkit.errors import TrainingError
 from layerkit.ops import Array
 
 Figures: TypeAlias = dict[str, float]
@@ -142,3 +143,11 @@ class Patience(NamedTuple):
     def is_over(self, history: History) -> bool:
         """Whether it is time to stop."""
         return history.epochs - max(history.best_epoch, self.since) >= self.epochs
+
+    def check(self, history: History) -> None:
+        """Raise TrainingError where the run waited for a figure that never was a number."""
+        if not history.best_epoch:
+            message = (
+                f"{self.figure} was no number in {self.epochs} epochs, so nothing says when to stop: watch another"
+            )
+            raise TrainingError(message, "training.early_stopping.figure")

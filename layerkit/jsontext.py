@@ -14,6 +14,11 @@ Path = tuple[int | str, ...]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""One of the two escapes that make a character beyond the first 65,536."""
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Those that found no other half: no file of UTF-8 can hold them."""
+
 
 class _RefusedError(ValueError):
     """A value that Python's json takes and RFC 8259 doesn't: a token, or the second of two fields with this key."""
@@ -26,7 +31,7 @@ class _RefusedError(ValueError):
 def parse(text: str, source: str) -> Any:
     """The value of a JSON text. Raises DocumentError at source:line:column."""
     try:
-        return json.loads(
+        value = json.loads(
             text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, parse_int=_whole
         )
     except json.JSONDecodeError as error:
@@ -36,6 +41,10 @@ def parse(text: str, source: str) -> Any:
         raise DocumentError("brackets are nested too deeply", place(text, _deepest(text), source)) from None
     except _RefusedError as refused:
         raise DocumentError(str(refused), place(text, _refused_offset(text, refused), source)) from None
+    for token in _TOKEN.finditer(text) if _SURROGATE.search(text) else ():
+        if token[0].startswith('"') and _SURROGATES.search(json.loads(token[0])):
+            raise DocumentError(f"{token[0]:.60} has half of a character", place(text, token.start(), source))
+    return value
 
 
 def dumps(value: Any, ascii: bool = False) -> str:
@@ -88,8 +97,8 @@ def _finite(text: str) -> float:
 def _whole(text: str) -> int:
     try:
         return int(text)
-    except ValueError as error:
-        raise _RefusedError(f"a number is too long: {error}", text) from None
+    except ValueError:
+        raise _RefusedError(f"a number of {len(text):,} digits is beyond any float", text) from None
 
 
 def _values(text: str) -> Iterator[tuple[Path, int, str]]:

@@ -43,7 +43,7 @@ from layerkit.planning import (
     whole_numbers,
 )
 from layerkit.rehearsal import check_output
-from layerkit.standing import first_state, saved_state
+from layerkit.standing import STEPS_BEFORE, first_state, saved_state
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
 
 if TYPE_CHECKING:
@@ -80,13 +80,14 @@ class Model:
         self._engine: Engine | None = None
         self._network: Network | None = None
         self._state: State | None = None
+        self._steps_before = 0
         self._epoch = 0
         self._history = History()
 
     def go_on_from(self, saved: storage.Saved, document: Document) -> None:
         """Take up a saved run, under a document that it was checked to fit."""
         self._document, self._network = document, None
-        self._state = saved_state(saved, document, self.network)
+        self._state, self._steps_before = saved_state(saved, document, self.network)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
 
@@ -232,7 +233,7 @@ class Model:
         count = self._prepared(self._tables(None))[0].count if training.schedule and training.data else len(rows)
         per_epoch = steps_per_epoch(count, training.batch_size)
         factor = factor_of(document, declared_goal(document, per_epoch) or 1, per_epoch)
-        return explain(network, recipe_of(document, factor), self._current(), rows, due, counts)
+        return explain(network, recipe_of(document, factor, self._steps_before), self._current(), rows, due, counts)
 
     def train(
         self,
@@ -336,7 +337,7 @@ class Model:
         """
         engine = self._engine or self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
-        recipe = recipe_of(self._document, run.factor if run else unchanged)
+        recipe = recipe_of(self._document, run.factor if run else unchanged, self._steps_before)
         session: Session = engine.session(self.network, recipe, self._current())
         return session
 
@@ -353,7 +354,7 @@ class Model:
             parameters=state.parameters,
             slots=state.slots,
             history=history.arrays(),
-            state=history.state(),
+            state=history.state() | ({STEPS_BEFORE: np.array([self._steps_before])} if self._steps_before else {}),
             step=state.step,
             epoch=self._epoch,
             parts=storage.origins(self._document),

@@ -19,6 +19,7 @@ from layerkit.files import check_apart, regular_file
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
+from layerkit.standing import STEPS_BEFORE
 
 BEGIN_AGAIN = "`layerkit train --restart` begins again"
 
@@ -142,6 +143,9 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
                 faults.append(Fault(where, f"belongs to no parameter; {BEGIN_AGAIN}"))
             elif not np.all(np.isfinite(array)):
                 faults.append(Fault(where, f"holds what is not a finite number; {BEGIN_AGAIN}"))
+    before = saved.state.get(STEPS_BEFORE, np.zeros(1, np.int64))
+    if before.shape != (1,) or before.dtype.kind != "i" or not 0 <= before[0] <= saved.step:
+        faults.append(Fault(f"{source}, state.{STEPS_BEFORE}", f"should be a number of steps; {BEGIN_AGAIN}"))
     for name, message in history.faults(saved.history, saved.state, due):
         faults.append(Fault(f"{source}, {name}", f"{message}; {BEGIN_AGAIN}"))
     if faults:

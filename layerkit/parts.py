@@ -183,6 +183,8 @@ class Metric(Part, kind="metric"):
 
     falls: ClassVar[bool] = False
     """True where a lower figure is the better one."""
+    in_units: ClassVar[bool] = True
+    """False where an output's unit and its zero change nothing: y and t are then standardised, and lose no digits."""
 
     @abstractmethod
     def sums(self, y: Array, t: Array) -> Array:

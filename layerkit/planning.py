@@ -81,9 +81,9 @@ def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> N
         warnings.warn(f"{message}; a further goal, or no schedule, would go on", Notice, stacklevel=4)
 
 
-def recipe_of(document: Document, factor: Callable[[int], float] = unchanged) -> Recipe:
+def recipe_of(document: Document, factor: Callable[[int], float], steps_before: int) -> Recipe:
     """How a step is taken."""
-    return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor)
+    return Recipe(document.optimizer, document.training.seed, document.training.clip_norm, factor, steps_before)
 
 
 def metrics_of(document: Document) -> Mapping[str, Metric]:

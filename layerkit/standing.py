@@ -12,6 +12,9 @@ from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.storage import Saved
 
+STEPS_BEFORE = "steps_before_optimizer"
+"""Under which name the saved file has how many steps were taken before the optimizer's slots were zeros."""
+
 
 def first_state(document: Document, network: Network) -> State:
     """Before any step: the parameters that the seed decides, and slots of zeros."""
@@ -19,17 +22,22 @@ def first_state(document: Document, network: Network) -> State:
     return State(parameters, _zero_slots(document, network, parameters))
 
 
-def saved_state(saved: Saved, document: Document, network: Network) -> State:
-    """What a file holds, for the network of a document that it was checked to fit."""
-    zeros = _zero_slots(document, network, saved.parameters)
-    # a parameter that is trained only from now on begins with zeros
-    slots = {
-        slot: {name: saved.slots.get(slot, {}).get(name, zero) for name, zero in own.items()}
-        for slot, own in zeros.items()
-    }
+def saved_state(saved: Saved, document: Document, network: Network) -> tuple[State, int]:
+    """What a file holds, for the network of a document that it was checked to fit; and the optimizer's steps_before.
+
+    Slots begin anew, all of them, for another optimizer, and where a parameter is trained that had none.
+    """
+    slots = _zero_slots(document, network, saved.parameters)
+    (steps_before,) = map(int, saved.state.get(STEPS_BEFORE, (0,)))
+    if type(saved.document.optimizer) is type(document.optimizer) and all(
+        own.keys() <= saved.slots.get(slot, {}).keys() for slot, own in slots.items()
+    ):
+        slots = {slot: {name: saved.slots[slot][name] for name in own} for slot, own in slots.items()}
+    else:
+        steps_before = saved.step
     # in the stages' order, which the file doesn't keep
     parameters = {name: saved.parameters[name] for name in network.parameters}
-    return State(parameters, slots, saved.step)
+    return State(parameters, slots, saved.step), steps_before
 
 
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:

@@ -120,6 +120,7 @@ def train(
 
     while step < run.goal:
         if run.patience is not None and run.patience.is_over(history):
+            run.patience.check(history)
             return End(step, "patience")
         if stop():
             return End(step, "stop")
@@ -171,10 +172,15 @@ def figures(
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():
             with naming(metric, "sums", "training.metrics"):
-                added = metric.sums(for_people(y), for_people(block.t))
+                as_due = for_people if metric.in_units else _as_it_is
+                added = metric.sums(as_due(y), as_due(block.t))
                 sums[name] = sums[name] + added if name in sums else added
     values = {"loss": total / source.count}
     for name, metric in metrics.items():
         with naming(metric, "value", "training.metrics"):
             values[name] = float(metric.value(sums[name]))
     return values
+
+
+def _as_it_is(outputs: Array) -> Array:
+    return outputs

@@ -61,6 +61,8 @@ def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
         ('{"a": {"b": 1,\n"b": 2},\n"c": NaN}', "text:2:1"),
         ('{"a": 1,\n"b": {"a": 1, "a": 2}}', "text:2:15"),
         ('{"a": 1,\n"a": 2,\n"b": NaN}', "text:3:1"),
+        ('["\\ud83d\\ude00",\n "\\ud83d"]', "text:2:2"),
+        ('{"a": 1,\n "\\uDE00": 2}', "text:2:2"),
         (f'{{"a": {"9" * 400},\n"b": NaN}}', "text:2:1"),
         (f"[1,\n {'9' * 5000}]", "text:2:2"),
     ],

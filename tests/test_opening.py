@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import layerkit
@@ -63,3 +64,45 @@ def test_what_is_wrong_with_a_saved_file_is_said_of_it_wherever_it_is_to_be_save
     with pytest.raises(SavedFileError) as raised:
         open_model(models / "iris.safetensors", {"layers[0].units": 5}, models / "other.safetensors")
     assert all(fault.where.startswith(f"{models / 'iris.safetensors'}, ") for fault in raised.value.faults)
+
+
+HALF = '{"input": [1], "layers": [{"type": "dense", "units": 1}], "loss": "half_squared_error", "dtype": "float64", '
+
+
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_another_optimizer_counts_its_own_steps(engine: str, tmp_path: Path) -> None:
+    """Adam's first step is its learning_rate, wherever a run stands when it begins."""
+    if engine == "jax":
+        pytest.importorskip("jax", reason="jax is not installed")
+    (tmp_path / "m.json").write_text(HALF + '"optimizer": "sgd"}')
+    model = layerkit.load(tmp_path / "m.json")
+    model.train([[1.0]], [[2.0]], steps=500)
+    model.save()
+    (tmp_path / "m.json").write_text(HALF + '"optimizer": {"type": "adam", "learning_rate": 0.5}}')
+    with pytest.warns(Notice, match="optimizer changed since"):
+        model = layerkit.load(tmp_path / "m.json")
+    model.engine = engine
+    for _ in range(2):  # the second time, it is the saved file that knows
+        before = model.parameters["layers.0.bias"][0]
+        explained = model.explain([[1.0]], [[1e9]])
+        model.train([[1.0]], [[1e9]], steps=1)
+        assert model.parameters["layers.0.bias"][0] == explained.updated["layers.0.bias"][0]
+        assert model.parameters["layers.0.bias"][0] - before == pytest.approx(0.5, rel=1e-6)
+        model = layerkit.load(model.save(tmp_path / "m.safetensors"))
+        model.engine = engine
+
+
+def test_so_does_that_of_a_layer_that_is_trained_from_now_on(tmp_path: Path) -> None:
+    path = tmp_path / "m.json"
+    frozen = HALF + '"optimizer": {"type": "adam", "learning_rate": 0.5}}'
+    path.write_text(frozen.replace('"units": 1}', '"units": 1, "trainable": false}, {"type": "dense", "units": 1}'))
+    model = layerkit.load(path)
+    model.train([[1.0]], [[2.0]], steps=500)
+    model.save()
+    path.write_text(frozen.replace('"units": 1}', '"units": 1}, {"type": "dense", "units": 1}'))
+    with pytest.warns(Notice, match="layers changed since"):
+        model = layerkit.load(path)
+    before = model.parameters
+    model.train([[1.0]], [[1e9]], steps=1)
+    for name, array in model.parameters.items():
+        np.testing.assert_allclose(np.abs(array - before[name]), 0.5, rtol=1e-6)

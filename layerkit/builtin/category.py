@@ -1,5 +1,6 @@
 """The column of categories: from the cells of a table to a number for each category, or an index, and back."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -55,7 +56,13 @@ class Category(Column):
             return self.model_copy(update={"encoding": encoding})
         if not len(values):
             return self
-        seen = tuple(sorted({*(self.categories or ()), *filter(None, _texts(values, self.fills))}))
+        texts = _texts(values, self.fills)
+        seen = tuple(sorted({*(self.categories or ()), *filter(None, texts)}))
+        try:
+            "".join(seen).encode()
+        except UnicodeEncodeError as error:
+            half = next(i for i, text in enumerate(texts) if error.object[error.start] in text)
+            raise CellError(half, f"{texts[half]!r:.60} has half of a character, which no file can hold") from None
         self._check_binary(seen, encoding)
         count = self.count + len(values)
         return self.model_copy(update={"encoding": encoding, "categories": seen, "count": count})
@@ -113,10 +120,14 @@ _ROUNDED = (np.float16, np.float32)
 """Whose 0.1 is 0.100000001 as Python's float: it is written as they write it."""
 
 
+_WHOLE = re.compile(r"(0|-?[1-9][0-9]{0,15})(\.0)?")
+_BOOLEANS = {"true": ("true", "True", "TRUE"), "false": ("false", "False", "FALSE")}
+
+
 def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> list[str]:
     """The cells as texts, "" for a missing one; raises CellError at the first of these unless `gaps` may be.
 
-    What isn't a text is written as a `known` one, if one of its spellings is, and else by the first of them.
+    What isn't a `known` one is written as such, if one of its spellings is, and else by the first of them.
     """
     cells = values.tolist() if isinstance(values, np.ndarray) and values.dtype not in _ROUNDED else values
     written: dict[Any, str] = {}
@@ -124,14 +135,14 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
     def text(cell: Any) -> str:
         hash(cell)
         # equal numbers of other kinds, such as 1 and 1.00 of decimal's, are written otherwise
-        key = type(cell), cell if cell is None or isinstance(cell, int | float) else str(cell)
+        key = type(cell), cell if cell is None or isinstance(cell, int | float | str) else str(cell)
         if key not in written:
             spellings = _spellings(cell)
             written[key] = next((each for each in spellings if each in known), spellings[0])
         return written[key]
 
     try:
-        texts = [cell if isinstance(cell, str) else text(cell) for cell in cells]
+        texts = [cell if isinstance(cell, str) and (not known or cell in known) else text(cell) for cell in cells]
     except TypeError:  # it has several values, and no hash
         nested = next(i for i, cell in enumerate(cells) if not _has_hash(cell))
         raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due") from None
@@ -150,11 +161,15 @@ def _has_hash(cell: Any) -> bool:
 
 
 def _spellings(cell: Any) -> tuple[str, ...]:
-    """How a cell that isn't a text may stand in a file of texts, "" if it is missing; first as layerkit has it."""
+    """How a cell may stand in a file of texts, "" if it is missing; first as layerkit has it, a text as it is."""
     if is_missing(cell):
         return ("",)
+    if isinstance(cell, str):
+        if _WHOLE.fullmatch(cell):
+            return cell, cell.removesuffix(".0") if cell.endswith(".0") else f"{cell}.0"
+        return (cell, *_BOOLEANS.get(cell.lower(), ()))
     if isinstance(cell, bool | np.bool_):
-        return str(cell).lower(), str(cell), str(cell).upper()
+        return _BOOLEANS[str(cell).lower()]
     if isinstance(cell, int | float | np.integer | np.floating) and -(2**53) < cell < 2**53 and cell == int(cell):
         # a column of whole numbers becomes one of floats where a cell is missing
         return str(int(cell)), f"{int(cell)}.0"

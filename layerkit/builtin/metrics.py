@@ -67,6 +67,8 @@ class R2(Metric):
     "Correlation and causation" (1921).
     """
 
+    in_units: ClassVar[bool] = False
+
     def sums(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
         y, t = xp.astype(y, xp.float64), xp.astype(t, xp.float64)

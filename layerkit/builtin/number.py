@@ -51,8 +51,9 @@ class Number(Column):
         if not len(numbers):
             return self
         with np.errstate(over="ignore"):  # NumPy's floats become infinite where Python's raise
-            added, mean = len(numbers), np.mean(numbers)
-            squares = np.sum((numbers - mean) ** 2)
+            # from the first of them on, so that a column that never changes has no deviation, whatever is rounded
+            added, beyond = len(numbers), numbers - numbers[0]
+            mean, squares = numbers[0] + np.mean(beyond), np.sum((beyond - np.mean(beyond)) ** 2)
             if self.mean is not None and self.deviation is not None:
                 shift, total = mean - self.mean, self.count + added
                 squares += np.square(self.deviation) * self.count + np.square(shift) * self.count * added / total

@@ -32,7 +32,8 @@ class CompiledSession(Session):
         self._network, self._recipe = network, recipe
         self._x: Array | None = None
         """The rows at work, for which a part may fail."""
-        self._programs = programs_of(network, Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision))
+        plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
+        self._programs = programs_of(network, plan)
         with np.errstate(all="ignore"):
             rehearse(network, network.by_stage(state.parameters), np)
             check_optimizer(recipe.optimizer, network.dtype)

@@ -155,7 +155,7 @@ class NumPySession(Session):
         factor = recipe.factor(step)
         self._is_torn = True
         try:
-            fine = self._update(step, factor)
+            fine = self._update(step - recipe.steps_before, factor)
         except Exception as error:
             with naming(recipe.optimizer, "update", "optimizer"):
                 raise error

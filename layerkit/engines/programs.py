@@ -61,6 +61,8 @@ class Plan(NamedTuple):
     clip_norm: float | None
     precision: str
     """Of products of float32 matrices."""
+    steps_before: int
+    """Those that the optimizer doesn't count."""
 
 
 class Programs:
@@ -111,7 +113,7 @@ class Programs:
             return held, losses.at[i].set(loss, mode="promise_in_bounds"), unsound
 
         # 1.0 · an integer is to JAX what a Python float is: no wider than the array that it meets
-        as_float = 1.0 * first
+        as_float = 1.0 * (first - self._plan.steps_before)
         start = (held, jnp.zeros(STEPS, self._network.dtype), jnp.uint32(STEPS))
         # an i without a sign indexes as it is, an i with one would be looked at first: a tenth of a small step
         held, losses, unsound = lax.fori_loop(np.uint32(0), count, one, start)

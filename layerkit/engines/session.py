@@ -35,6 +35,8 @@ class Recipe(NamedTuple):
     """The largest length of the gradient of all trained parameters together; a longer one is scaled down to it."""
     factor: Callable[[int], float] = unchanged
     """What the optimizer's learning_rate is multiplied by at a step, counted from 1."""
+    steps_before: int = 0
+    """How many steps were taken before the optimizer's slots were zeros: it counts its own from there."""
 
 
 class Session(ABC):

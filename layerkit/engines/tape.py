@@ -7,6 +7,7 @@ sums are made in another order.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,12 @@ _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexob
 """Functions whose plain results no values decide."""
 _STEADY = {np.where, np.clip, np.astype, np.round, np.asarray, np.zeros_like, np.ones_like, np.full_like}
 """Functions that are no ufuncs, and give the shape of what they are given, too."""
+
+_SHAPED_BY_VALUES = {
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount, np.repeat),
+    *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
+    *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
+}
 
 
 class Tape:
@@ -82,7 +89,10 @@ class Tape:
                 raise UnrecordableError("a part changes an array in place")
 
     def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
-        result = function(*args, **kwargs)
+        if _is_shaped_by_values(function, args):
+            raise UnrecordableError(f"{function} gives a shape that values decide")
+        # what writes into an array fails, and is called at each step from now on
+        result = function(*_read_only(args), **_read_only(kwargs))
         if isinstance(result, list | tuple):
             if all(_is_view(each, watched) for each in result):
                 return type(result)(Recorded(each, self) for each in result)
@@ -169,6 +179,25 @@ def _unwrapped(value: Any, numbers: Mapping[int, Array] = {}) -> Any:
         return numbers[id(value)]
     if isinstance(value, list | tuple):
         return type(value)(_unwrapped(item, numbers) for item in value)
+    return value
+
+
+def _is_shaped_by_values(function: Any, args: tuple[Any, ...]) -> bool:
+    """Whether a part may go by the result's shape, and with it by values that no other step has."""
+    if function is operator.getitem:
+        return any(isinstance(each, np.ndarray) and each.dtype == bool for each in flattened((args[1],)))
+    return function in _SHAPED_BY_VALUES or (function is np.where and len(args) == 1)
+
+
+def _read_only(value: Any) -> Any:
+    """An argument of which no array can be written."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_read_only, value))
+    if isinstance(value, dict):
+        return {name: _read_only(item) for name, item in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.view()
+        value.flags.writeable = False
     return value
 
 

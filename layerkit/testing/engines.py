@@ -46,10 +46,15 @@ class Subject:
 
     def session(self, engine: Engine | None = None, state: State | None = None, recipe: Recipe = RECIPE) -> Any:
         """A session from this state, or from the beginning."""
-        parameters = self.network.initial(0, np)
-        slots = {slot: {name: np.zeros_like(parameters[name]) for name in self.network.trained} for slot in ("m", "v")}
+        first = State(self.network.initial(0, np), self.zero_slots)
         with calling("session"):
-            return (engine or self.part).session(self.network, recipe, state or State(parameters, slots, 0))
+            return (engine or self.part).session(self.network, recipe, state or first)
+
+    @property
+    def zero_slots(self) -> dict[str, dict[str, Array]]:
+        """Adam's before any step."""
+        shapes = {name: self.network.parameters[name].shape for name in self.network.trained}
+        return {slot: {name: np.zeros(shape) for name, shape in shapes.items()} for slot in ("m", "v")}
 
     def batches(self, first: int, count: int) -> list[Rows]:
         """Batches of two rows, each with its own."""
@@ -119,6 +124,15 @@ def continuation(subject: Subject) -> None:
     _expect_same_state(other.state, one.state, "differs after going on from a state")
 
 
+@check("continuation")
+def optimizer_steps(subject: Subject) -> None:
+    """The optimizer counts its own steps, from the recipe's steps_before on."""
+    one = subject.session()
+    one.train(subject.batches(0, 2))
+    recipe, state = Recipe(RECIPE.optimizer, steps_before=2), one.state._replace(slots=subject.zero_slots)
+    _expect_same_training(subject, recipe, subject.batches(2, STEPS), " where the optimizer began later", state)
+
+
 @check("training")
 def divergence(subject: Subject) -> None:
     """A batch whose loss isn't finite raises TrainingError, and the state is that of the step before."""
@@ -138,9 +152,11 @@ def divergence(subject: Subject) -> None:
     raise CheckFailed("a loss that is not finite goes unnoticed", due="TrainingError")
 
 
-def _expect_same_training(subject: Subject, recipe: Recipe, batches: list[Rows], where: str) -> None:
+def _expect_same_training(
+    subject: Subject, recipe: Recipe, batches: list[Rows], where: str, state: State | None = None
+) -> None:
     """Fail unless these steps give the losses and the state that they give on NumPy."""
-    found, due = subject.session(recipe=recipe), subject.session(NumPy(), recipe=recipe)
+    found, due = subject.session(None, state, recipe), subject.session(NumPy(), state, recipe)
     with calling("train"):
         losses = np.asarray(found.train(batches))
     expected = np.asarray(due.train(batches))
@@ -164,5 +180,5 @@ def _expect_same_state(found: State, due: State, how: str) -> None:
 
 CHECKS = (
     *(json, schema),
-    *(prediction, training, weights, clipping, schedule, sizes, continuation, divergence),
+    *(prediction, training, weights, clipping, schedule, sizes, continuation, optimizer_steps, divergence),
 )

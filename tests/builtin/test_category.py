@@ -68,6 +68,10 @@ def test_other_values_are_categories_as_json_writes_them(value: Any, text: str) 
         ([True, False, None], ["true", "false", ""]),
         (["0.1", "0.2", ""], np.array([0.1, 0.2, np.nan], np.float32)),
         (["1", "1.0", ""], [Decimal("1"), Decimal("1.0"), None]),
+        ([True, False, None], ["True", "False", ""]),
+        (["TRUE", "FALSE", ""], ["true", "false", ""]),
+        (["1", "-2", ""], ["1.0", "-2.0", ""]),
+        (["1.0", "0.0", ""], ["1", "0", ""]),
     ],
 )
 def test_a_number_or_a_boolean_is_the_category_that_a_file_of_texts_has(trained: Any, cells: Any) -> None:
@@ -136,3 +140,9 @@ test_conformance = conformance(
 def test_an_index_and_its_category_have_names_of_their_own() -> None:
     column = Category(column="a", encoding="index").fit(["u", "v"])
     assert column.names == ("a.index",)
+
+
+def test_half_of_a_character_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(CellError, match=r"'y\\ud83d' has half of a character") as raised:
+        Category(column="a").fit(["y", "n", "y\ud83d"])
+    assert raised.value.index == 2

@@ -146,3 +146,12 @@ test_conformance = conformance(Number(column="a", missing="mean"), Number(column
 def test_blocks_too_far_apart_for_a_deviation_are_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(CellError, match='too far out for a mean and a deviation; "scale": "none" takes it'):
         Number(column="a").fit(first).fit(second)
+
+
+@given(st.floats(-1e12, 1e12), st.lists(st.integers(1, 400), min_size=1, max_size=3))
+def test_a_column_that_never_changes_has_no_deviation_however_many_rows_it_has(value: float, blocks: list[int]) -> None:
+    column = Number(column="a")
+    for rows in blocks:
+        column = column.fit(np.full(rows, value))
+    assert (column.mean, column.deviation) == (value, 0.0)
+    assert column.encode([value + 0.5])[0, 0] == value + 0.5 - value

@@ -190,3 +190,58 @@ def test_a_batch_whose_copy_is_interrupted_is_copied_anew(monkeypatch: pytest.Mo
         with pytest.raises(KeyboardInterrupt):
             session.train([other])
     assert [*session.train([one])] == due.train([one, one])[1:]
+
+
+class Passing(Layer):
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Any) -> Any:
+        return dy
+
+
+class CountsThePositive(Passing):
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        return x * float(x[x > 0].shape[0])
+
+
+class CountsTheDifferent(Passing):
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        return x * float(len(x.__array_namespace__().unique_values(x)))
+
+
+class CopiesTo(Passing):
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        xp = x.__array_namespace__()
+        y = xp.empty_like(x)
+        xp.copyto(y, x * 3.0)
+        return y
+
+
+class FillsOut(Passing):
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        xp = x.__array_namespace__()
+        y = xp.zeros_like(x)
+        xp.multiply(x, x, out=y)
+        return y
+
+
+class FillsADiagonal(Passing):
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        xp = x.__array_namespace__()
+        square = xp.expand_dims(x, axis=-1) * xp.expand_dims(x, axis=-2)
+        xp.fill_diagonal(square[0], 0.0)
+        return xp.sum(square, axis=-1)
+
+
+@pytest.mark.parametrize("layer", [CountsThePositive, CountsTheDifferent, CopiesTo, FillsOut, FillsADiagonal])
+def test_what_no_tape_can_take_is_called_at_each_step(layer: type[Passing]) -> None:
+    x, t = np.array([[1.0, 1.0, 1.0, 1.0], [-1.0, -2.0, -1.0, 1.0]]), np.zeros((2, 1))
+    model = Model(
+        input=[4],
+        layers=[layer(), {"type": "dense", "units": 1, "kernel": [[1.0], [2.0], [3.0], [4.0]]}],
+        loss="half_squared_error",
+        optimizer={"type": "sgd", "learning_rate": 1e-300},
+        dtype="float64",
+        training={"batch_size": 1},
+    )
+    due = np.mean([model.evaluate(x[i : i + 1], t[i : i + 1])["loss"] for i in (0, 1)])
+    model.train(x, t, epochs=3)
+    np.testing.assert_allclose(model.history["loss"], due, rtol=1e-12)
