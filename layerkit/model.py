@@ -37,6 +37,7 @@ from layerkit.planning import (
     factor_of,
     metrics_of,
     notice_loss,
+    notice_one_class,
     notice_standstill,
     patience_of,
     recipe_of,
@@ -284,6 +285,7 @@ class Model:
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
         notice_loss(self.network)
+        notice_one_class(self._document)
         # epochs from before early stopping was asked for, or before somebody asked for more, wait for nothing
         since = self._history.epochs if further or not self._history.best_epoch else 0
         patience = patience_of(self._document, bool(validation), since)

@@ -233,6 +233,11 @@ class Column(Part, kind="column", default_type="number"):
         """What each of the numbers is called in a file of predictions."""
         return (self.column,)
 
+    @property
+    def shows_value(self) -> bool:
+        """Whether what `decode` makes of them stands beside the numbers in predictions, under the column's name."""
+        return self.classes or self.width != 1
+
     def packed(self, values: Sequence[Any]) -> Sequence[Any]:
         """The same cells, as far as `fit` and `encode` go, in less memory if there is a way; so are they kept."""
         return values

@@ -9,6 +9,8 @@ from numbers import Real
 from operator import index
 from typing import Any
 
+import numpy as np
+
 from layerkit import registry
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
@@ -72,6 +74,16 @@ def notice_loss(network: Network) -> None:
         name = registry.name_of(type(loss))
         message = f"{name} over one unit is 0 whatever is due: give each class a unit, or use binary_cross_entropy"
         warnings.warn(message, Notice, stacklevel=4)
+
+
+def notice_one_class(document: Document) -> None:
+    """Say so where the training rows hold one category of an output alone."""
+    for each in document.output or ():
+        if each.classes and each.fitted:
+            values = {*each.decode(np.eye(each.width) if each.width > 1 else np.array([[0.0], [1.0]]))}
+            if len(values) == 1:
+                message = f'every training row has the same "{each.column}", {values.pop()!r}: nothing is told apart'
+                warnings.warn(message, Notice, stacklevel=4)
 
 
 def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:

@@ -86,9 +86,7 @@ def end_to_end(blocks: Iterable[Predictions]) -> Predictions:
 def predictions(document: Document, outputs: Array) -> Predictions:
     """From what the last stage gave, by the document's output columns if it has any."""
     values = decoded(document, outputs)
-    labels = {
-        each.column: _plain(values[each.column]) for each in document.output or () if each.classes or each.width != 1
-    }
+    labels = {each.column: _plain(values[each.column]) for each in document.output or () if each.shows_value}
     count = outputs[0].size if len(outputs) else 0
     names = [name for each in document.output or () for name in each.names] or [f"output {i}" for i in range(count)]
     return Predictions(in_units(document, outputs), labels, names)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, ReLU, Softmax
+from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, Notice, ReLU, Softmax
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -269,3 +269,22 @@ def test_evaluate_takes_no_targets_without_rows() -> None:
     )
     with pytest.raises(DataError, match="y and weights stand beside arrays or columns"):
         model.evaluate(y=[[100.0]])
+
+
+def test_rows_of_one_category_are_noticed() -> None:
+    model = Model(
+        input=[{"column": "a"}],
+        output={"column": "y", "type": "category"},
+        layers=[Dense(units=1), "sigmoid"],
+        loss="binary_cross_entropy",
+        optimizer="sgd",
+    )
+    with pytest.warns(Notice, match="""every training row has the same "y", 'no': nothing is told apart"""):
+        model.train({"a": [1.0, 2.0], "y": ["no", "no"]}, steps=1)
+
+
+@pytest.mark.parametrize("y", [[0.0, 1.0], [True, False], [[0], [1]]])
+def test_class_numbers_that_are_none_are_told_what_they_should_be(y: Any) -> None:
+    model = Model(input=[1], layers=[Dense(units=3), "softmax"], loss="cross_entropy", optimizer="sgd")
+    with pytest.raises(DataError, match=r"class numbers are whole numbers, \[\] a row, and these are"):
+        model.train([[1.0], [2.0]], y, steps=1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from layerkit import Column, Layer, Model, jsontext
-from layerkit.errors import PartError
+from layerkit.errors import DocumentError, PartError
 from layerkit.predictions import contents, predictions
 
 
@@ -158,3 +158,30 @@ def test_what_is_not_finite_is_null_in_a_file_of_json(name: str, model: Model, t
     text = b"".join(contents([found], tmp_path / name)).decode()
     assert text.count("null") == 2
     assert jsontext.parse(text.splitlines()[0], name)
+
+
+class Nameless(Hour):
+    names = property(lambda self: ("hour.sin",))  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "due"),
+    [
+        ([Nameless(column="hour")], PartError, r"Nameless.names are 1 \(hour.sin\) where its width is 2"),
+        (
+            [{"column": "k", "type": "category", "categories": ["a", "b"], "encoding": "one_hot"}, {"column": "k=a"}],
+            DocumentError,
+            'would be called "k=a" twice, for the column "k", too',
+        ),
+    ],
+)
+def test_each_number_has_a_name_of_its_own(output: Any, error: type[Exception], due: str) -> None:
+    data = {"x": [1.0, 2.0], "hour": [1.0, 2.0], "k": ["a", "b"], "k=a": [3.0, 4.0]}
+    with pytest.raises(error, match=due):
+        Model(
+            input=[{"column": "x"}],
+            output=output,
+            layers=[{"type": "dense", "units": 3}],
+            loss="half_squared_error",
+            optimizer="sgd",
+        ).plan(data, steps=1)

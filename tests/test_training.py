@@ -200,6 +200,13 @@ class TestEarlyStopping:
         figures = model.history["validation_r2"]
         assert len(figures) == int(np.argmax(figures)) + 1 + 4
 
+    def test_a_figure_that_is_never_a_number_is_refused_once_patience_is_over(self) -> None:
+        model = self.overfits(metrics=["r2"], early_stopping={"patience": 4, "figure": "validation_r2"})
+        x, y = self.data()
+        with pytest.raises(TrainingError, match=r"early_stopping.figure: validation_r2 was no number in 4 epochs"):
+            model.train(x, np.ones_like(y))
+        assert model.epoch == 4
+
     def test_a_change_that_is_too_small_is_none(self) -> None:
         model = linear(epochs=50, early_stopping={"patience": 2, "min_change": 1e9})
         model.train(X, Y)

@@ -76,7 +76,8 @@ class Category(Column):
         categories = (*(self.categories or ()), "unknown")[: self._places]
         if self.whole:
             return (f"{self.column}.index",)
-        shown = categories[1:2] if self.encoding == "binary" else categories
+        # of one category alone, binary's number would be what speaks for any other
+        shown = (*categories, "other")[1:2] if self.encoding == "binary" else categories
         return tuple(f"{self.column}={category}" for category in shown)
 
     def encode(self, values: Sequence[Any]) -> Array:

@@ -65,14 +65,32 @@ def network_of(document: Document) -> Network:
     integers = all(each.whole for each in document.input) if document.columns else document.input.dtype == "int64"
     network = build(document.layers, shape, document.dtype, document.loss, slots, integers)
     if document.output is not None and all(each.fitted for each in document.output):
+        _check_names(document.output)
         due = sum(each.width for each in document.output)
         if network.output_shape != (due,):
-            raise DocumentError(
-                f"gives {list(network.output_shape)} a row where the output columns "
-                f"({', '.join(each.column for each in document.output)}) take {due}: give it {due} units",
-                f"layers[{len(document.layers) - 1}]",
-            )
+            names = [name for each in document.output for name in each.names]
+            shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+            message = f"gives {list(network.output_shape)} a row where the output takes {due} ({shown})"
+            raise DocumentError(f"{message}: give it {due} units", f"layers[{len(document.layers) - 1}]")
     return network
+
+
+def _check_names(columns: Sequence[Column]) -> None:
+    """Raise unless all that predictions are called differs: each number of each column, and its value beside them."""
+    called: dict[str, Column] = {}
+    for each in columns:
+        with naming(each, "names", _place(each)):
+            names = [str(name) for name in each.names]
+        if len(names) != each.width:
+            message = (
+                f"{type(each).__name__}.names are {len(names)} ({', '.join(names)}) where its width is {each.width}"
+            )
+            raise PartError(message, _place(each))
+        for name in [*([each.column] if each.shows_value else []), *names]:
+            if name in called:
+                message = f'a prediction would be called "{name}" twice, for the column "{called[name].column}", too'
+                raise DocumentError(message, _place(each))
+            called[name] = each
 
 
 def inputs(document: Document, table: Table) -> Array:
@@ -113,6 +131,11 @@ def _targets(document: Document, table: Table, output_shape: Shape) -> Array:
         return np.eye(classes, dtype=document.dtype)[y]
     if y.shape[1:] == () and output_shape == (1,):
         y = y[:, None]
+    if by_class and y.shape[1:] in (output_shape[:-1], (*output_shape[:-1], 1)) and y.shape[1:] != output_shape:
+        found = f"{y.dtype} {list(y.shape[1:])} a row"
+        raise DataError(
+            f"class numbers are whole numbers, {list(output_shape[:-1])} a row, and these are {found}", where
+        )
     return _shaped(y, output_shape, document.dtype, where, table)
 
 

@@ -34,7 +34,7 @@ class JSONLines(Reader):
             for content in _whole_lines(file):
                 if len(content) >= LONGEST_LINE:
                     message = f"a line has {LONGEST_LINE - BLOCK:,} bytes or more"
-                    raise DataError(message, f"{source}, after line {lines_before}")
+                    raise DataError(message, f"{source}, from line {lines_before + 1} on")
                 rows = _quick(content)
                 lines: Sequence[int] = range(lines_before + 1, lines_before + len(rows or ()) + 1)
                 if rows is None:

@@ -176,7 +176,9 @@ def own(document: Document, folder: Path, targets: bool = True) -> Tables:
     """
     data = document.training.data
     if data is None:
-        raise DocumentError("the document names no data: give --data, or write training.data", "training.data")
+        raise DocumentError(
+            "the document names no data: write training.data, or give rows, as --data does", "training.data"
+        )
     if isinstance(data, DataFile):
         return File(folder / data.path, document, targets)
     if isinstance(data, InlineArrays):

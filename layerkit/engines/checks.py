@@ -64,7 +64,7 @@ def checked_slots(optimizer: Optimizer, slots: Params) -> Params:
 
 
 def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
-    """Raise PartError where a step of two numbers fails, gives another shape or dtype, or isn't that of each by itself.
+    """Raise PartError where a step fails, gives another shape or dtype, or isn't that of each number by itself.
 
     It is refused, too, where a slot's name could not stand in the saved file's `optimizer.SLOT.PARAMETER`.
     """
@@ -75,21 +75,28 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
         raise PartError(message, "optimizer")
 
     def updated(numbers: Array) -> dict[str, Array]:
+        parameter, gradient, slot = (_read_only(array) for array in (numbers, -numbers, abs(numbers)))
         with naming(optimizer, "update", "optimizer"):
-            parameter, slots = optimizer.update(numbers, -numbers, dict.fromkeys(optimizer.slots, abs(numbers)), 1.0)
-            return {PARAMETER: parameter, **checked_slots(optimizer, slots)}
+            new, slots = optimizer.update(parameter, gradient, dict.fromkeys(optimizer.slots, slot), 1.0)
+            return {PARAMETER: new, **checked_slots(optimizer, slots)}
 
-    both = np.array([1.0, -3.0], dtype)
-    given = updated(both)
+    flat = np.array([1.0, -3.0, 0.5, 2.0], dtype)
+    given, square = updated(flat), updated(flat.reshape(2, 2))
     for name, found in given.items():
-        check_updated(optimizer, name, found, both)
-    alone = [updated(both[i : i + 1].reshape(1, 1)) for i in range(2)]
+        check_updated(optimizer, name, found, flat)
+    alone = [updated(flat[i : i + 1].reshape(1, 1)) for i in range(len(flat))]
     for name, found in given.items():
-        due = np.concatenate([np.reshape(each[name], -1) for each in alone])
-        if not np.allclose(found, due, rtol=1e-3, equal_nan=True):
-            message = f"makes {found.tolist()} of {name or 'the parameter'} where each by itself becomes {due.tolist()}"
-            advice = "an update takes each number by itself, in an array of any shape"
-            raise PartError(f"{type(optimizer).__name__}.update {message}: {advice}", "optimizer")
+        for due in (np.concatenate([np.reshape(each[name], -1) for each in alone]), np.reshape(square[name], -1)):
+            if found.shape != due.shape or not np.allclose(found, due, rtol=1e-3, equal_nan=True):
+                makes = f"makes {found.tolist()} of {name or 'the parameter'}"
+                message = f"{makes} where in arrays of other shapes they become {due.tolist()}"
+                advice = "an update takes each number by itself, in an array of any shape"
+                raise PartError(f"{type(optimizer).__name__}.update {message}: {advice}", "optimizer")
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
 
 
 def check_updated(optimizer: Optimizer, name: str, found: Array, due: Array) -> None:

@@ -92,6 +92,18 @@ def width(subject: Subject) -> None:
 
 
 @check("fit", "width")
+def names(subject: Subject) -> None:
+    """Each number has a name of its own, and where several stand for one value, none has the column's."""
+    fitted = subject.fitted
+    with calling("names"):
+        found = list(fitted.names)
+    if len(found) != fitted.width or len(set(found)) < len(found) or not all(isinstance(name, str) for name in found):
+        raise CheckFailed("names are as many different texts as `width` says", found=found, due=fitted.width)
+    if fitted.shows_value and fitted.column in found:
+        raise CheckFailed("a number has the name of the column, which its decoded value has", found=found)
+
+
+@check("fit", "width")
 def purity(subject: Subject) -> None:
     """The same cells give the same numbers, whatever was encoded in between, and nothing stays on the column."""
     before, first = state(subject.fitted), subject.encode(subject.values)
@@ -183,4 +195,4 @@ def _alike(found: Any, due: Any, digits: float) -> bool:
         return False
 
 
-CHECKS = (json, schema, fit, width, purity, cells, blocks, packing, decoding, bad_cell, fitted_json)
+CHECKS = (json, schema, fit, width, names, purity, cells, blocks, packing, decoding, bad_cell, fitted_json)

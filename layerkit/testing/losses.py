@@ -61,8 +61,15 @@ class Subject:
 
     @cached_property
     def _domain(self) -> Callable[[Shape, int], dict[str, Any]]:
-        """The first domain where the loss is finite: all numbers, positive ones, those between 0 and 1."""
-        domains = (_labels,) if self.part.labels else (_real, _positive, _between_0_and_1)
+        """The first domain where the loss is finite: all numbers, positive ones, those between 0 and 1.
+
+        What the loss says of itself comes before that.
+        """
+        domains: tuple[Callable[[Shape, int], dict[str, Any]], ...] = (_real, _positive, _between_0_and_1)
+        if self.part.labels:
+            domains = (_labels,)
+        elif self.part.probabilities:
+            domains = (_between_0_and_1,)
         for domain in domains:
             given = domain((ROWS, *self.shapes[0]), 0)
             if np.all(np.isfinite(self.compute(given)["the loss"])):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import R2, Accuracy, BinaryAccuracy, MeanAbsoluteError, Metric, RootMeanSquaredError
+from layerkit import R2, Accuracy, BinaryAccuracy, Dense, MeanAbsoluteError, Metric, Model, RootMeanSquaredError
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,22 @@ def test_sums_add_up_over_batches(metric: Metric) -> None:
     y, t = rng.uniform(size=(20, 1)), rng.uniform(size=(20, 1))
     parts = metric.sums(y[:7], t[:7]) + metric.sums(y[7:], t[7:])
     assert metric.value(parts) == pytest.approx(metric.value(metric.sums(y, t)), rel=1e-12)
+
+
+def test_r2_is_right_where_the_mean_is_far_from_zero() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2))
+    y = 1e8 + 2.0 * x[:, :1] - x[:, 1:]
+    columns = {"a": x[:, 0], "b": x[:, 1], "y": y[:, 0]}
+    model = Model(
+        input=[{"column": "a"}, {"column": "b"}],
+        output={"column": "y"},
+        layers=[Dense(units=1)],
+        loss="half_squared_error",
+        optimizer={"type": "adam", "learning_rate": 0.01},
+        training={"metrics": ["r2"]},
+    )
+    model.train(columns, steps=50)
+    given = model.predict(columns)
+    due = 1.0 - np.sum((given - y) ** 2) / np.sum((y - y.mean()) ** 2)
+    assert model.evaluate(columns)["r2"] == pytest.approx(due, rel=1e-5)

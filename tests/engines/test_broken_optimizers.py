@@ -52,6 +52,23 @@ class OfAll(SGD):
         return parameter - 0.1 * gradient / xp.mean(gradient**2), slots
 
 
+class Factored(SGD):
+    """Takes a matrix by its rows and its columns, as Adafactor does, and a vector number by number."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp, squares = gradient.__array_namespace__(), gradient**2
+        if gradient.ndim == 2:
+            squares = xp.mean(squares, axis=0, keepdims=True) * xp.mean(squares, axis=1, keepdims=True)
+            squares = squares / xp.mean(squares) ** 0.5
+        return parameter - 0.1 * gradient / xp.sqrt(squares), slots
+
+
+class WritesOver(SGD):
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        parameter[...] = 2.0 * parameter
+        return parameter, slots
+
+
 class Dotted(Adam):
     @property
     def slots(self) -> tuple[str, ...]:
@@ -68,14 +85,13 @@ class Nameless(Adam):
     ("optimizer", "due"),
     [
         (DecaysKernels(), r"DecaysKernels.update makes .* an update takes each number by itself, in an array of any"),
-        (
-            OfAll(),
-            r"OfAll.update makes .* of the parameter where each by itself becomes .* an update takes each number",
-        ),
+        (OfAll(), r"OfAll.update makes .* where in arrays of other shapes they become .*: an update takes each number"),
+        (Factored(), r"Factored.update makes .* where in arrays of other shapes they become .*"),
+        (WritesOver(), r"WritesOver.update fails: ValueError: .* read-only"),
         (Dotted(), r"Dotted names a slot 'v.all': letters, digits and _ make a name"),
         (Nameless(), r"Nameless names a slot '': letters, digits and _ make a name"),
-        (Doubles(), r"Doubles.update makes float64 \[2\] of the parameter where float32 \[2\] is due"),
-        (OneForAll(), r"OneForAll.update makes float32 \[1\] of the parameter where float32 \[2\] is due"),
+        (Doubles(), r"Doubles.update makes float64 \[4\] of the parameter where float32 \[4\] is due"),
+        (OneForAll(), r"OneForAll.update makes float32 \[1\] of the parameter where float32 \[4\] is due"),
         (Breaks(), r"Breaks.update fails: KeyError: 'momentum'"),
     ],
 )

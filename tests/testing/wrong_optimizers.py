@@ -68,6 +68,13 @@ class NoEpsilon(Adam):
         return parameter - 0.001 * gradient / abs(gradient), slots
 
 
+class NoEpsilonInFloat32(Adam):
+    """0 / 0 where a gradient is 0, for float32 has no 1e-60."""
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        return parameter - 0.001 * gradient / (abs(gradient) + 1e-60), slots
+
+
 class NotFloat(layerkit.Schedule):
     def __call__(self, pace: layerkit.Pace) -> Any:
         return 1
@@ -90,6 +97,7 @@ WRONG: list[tuple[Part, str, str]] = [
     (LooksAtStep(), "branches", "never branches on values"),
     (LooksAtRate(), "branches", "never branches on values"),
     (NoEpsilon(), "extremes", "not finite"),
+    (NoEpsilonInFloat32(), "extremes", "not finite"),
     (NotFloat(), "factor", "not a finite float"),
     (Ascends(), "purity", "the second time"),
 ]

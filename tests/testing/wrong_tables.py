@@ -31,6 +31,12 @@ class WidthOff(Number):
         return 2
 
 
+class TwoNames(Number):
+    @property
+    def names(self) -> tuple[str, ...]:
+        return ("mean", "deviation")
+
+
 class NotDecoded(Number):
     def decode(self, encoded: Array) -> Sequence[Any]:
         return np.asarray(encoded)[:, 0]
@@ -94,6 +100,7 @@ class Rounds(Number):
 WRONG: list[tuple[Part, str, str]] = [
     (LastBlock(column="a"), "blocks", "fitted in blocks"),
     (WidthOff(column="a"), "width", "another shape"),
+    (TwoNames(column="a"), "names", "as many different texts"),
     (NotDecoded(column="a"), "decoding", "doesn't come back"),
     (AnyError(column="a"), "bad_cell", "fails on a bad cell"),
     (Batchwise(column="a"), "cells", "in another order"),
