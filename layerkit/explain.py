@@ -39,6 +39,13 @@ class Explanation:
     gradients: Mapping[str, Array]
     parameters: Mapping[str, Array]
     updated: Mapping[str, Array]
+    slots: Mapping[str, Mapping[str, Array]]
+    """What the optimizer kept of each parameter before the step, by slot and then parameter."""
+    updated_slots: Mapping[str, Mapping[str, Array]]
+    schedule_factor: float
+    """What the schedule multiplies the learning_rate by at this step."""
+    clip_factor: float
+    """What clip_norm multiplies the gradients by before the optimizer has them."""
 
     def to_json(self) -> dict[str, Any]:
         """The same as lists and numbers. A single row stands without its batch axis."""
@@ -63,7 +70,15 @@ class Explanation:
             "gradients": {name: array.tolist() for name, array in self.gradients.items()},
             "parameters": {name: array.tolist() for name, array in self.parameters.items()},
             "updated": {name: array.tolist() for name, array in self.updated.items()},
+            "slots": _lists(self.slots),
+            "updated_slots": _lists(self.updated_slots),
+            "schedule_factor": self.schedule_factor,
+            "clip_factor": self.clip_factor,
         }
+
+
+def _lists(slots: Mapping[str, Mapping[str, Array]]) -> dict[str, Any]:
+    return {slot: {name: array.tolist() for name, array in own.items()} for slot, own in slots.items()}
 
 
 def explain(
@@ -94,26 +109,29 @@ def explain(
                 for name in stage.trained
             }
         updated: dict[str, Array] = {}
+        slots: dict[str, dict[str, Array]] = {slot: {} for slot in state.slots}
+        factor, shrink = recipe.factor(step), _shrink(recipe, gradients)
         if recipe.optimizer is not None and gradients:
-            optimizer, shrink = recipe.optimizer.at(recipe.factor(step)), _shrink(recipe, gradients)
+            optimizer, now = recipe.optimizer.at(factor), float(step - recipe.steps_before)
             for name, gradient in gradients.items():
-                slots = {slot: own[name] for slot, own in state.slots.items()}
+                held = {slot: own[name] for slot, own in state.slots.items()}
                 taken = gradient if shrink == 1.0 else gradient * shrink
-                updated[name] = optimizer.update(
-                    state.parameters[name], taken, slots, float(step - recipe.steps_before)
-                )[0]
+                updated[name], changed = optimizer.update(state.parameters[name], taken, held, now)
+                for slot in slots:
+                    slots[slot][name] = changed[slot]
             for stage, own in zip(network.stages, network.updates(contexts), strict=True):
                 updated |= {f"{stage.name}.{name}": value for name, value in own.items()}
     stages = tuple(
         StageValues(stage.name, registry.name_of(type(stage.layer)), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)
     )
-    return Explanation(stages, t, weights, loss, gradients, dict(state.parameters), updated)
+    parameters = dict(state.parameters)
+    return Explanation(stages, t, weights, loss, gradients, parameters, updated, state.slots, slots, factor, shrink)
 
 
 def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:
     """What the step multiplies the gradients by, so that they are no longer than the recipe allows."""
-    if recipe.clip_norm is None:
+    if recipe.clip_norm is None or not gradients:
         return 1.0
     length = hypot(*(float(np.linalg.norm(gradient)) for gradient in gradients.values()))
     return recipe.clip_norm / max(length, recipe.clip_norm)

@@ -119,3 +119,27 @@ def test_a_frozen_stage_keeps_what_it_would_have_updated(trainable: bool) -> Non
     subject.train(X, T, steps=1)
     assert ("layers.0.seen" in explained.updated) is trainable
     assert subject.parameters["layers.0.seen"] == float(trainable)
+
+
+def test_what_decides_the_update_is_shown(tmp_path: Path, cli: Any) -> None:
+    """From the figures that are printed, the step can be done by hand."""
+    training = {"steps": 5, "data": {"x": X, "y": T}, "clip_norm": 0.01, "schedule": {"type": "warmup", "steps": 4}}
+    subject = model(**training)
+    subject = Model(
+        **{**subject.document.to_json(), "optimizer": {"type": "sgd", "learning_rate": 0.1, "momentum": 0.9}}
+    )
+    subject.train(steps=1)
+    subject.save(tmp_path / "m.safetensors")
+    found = cli("explain", tmp_path / "m.safetensors", "--format", "json").json
+    name = "layers.0.bias"
+    gradient = np.multiply(found["gradients"][name], found["clip_factor"])
+    momentum = np.multiply(found["slots"]["momentum"][name], 0.9) + gradient
+    moved = np.subtract(found["parameters"][name], found["updated"][name])
+    assert found["schedule_factor"] == 0.5
+    assert found["clip_factor"] < 0.5
+    np.testing.assert_allclose(found["updated_slots"]["momentum"][name], momentum, rtol=1e-12)
+    np.testing.assert_allclose(moved, 0.1 * 0.5 * momentum, rtol=1e-9)
+    shown = cli("explain", tmp_path / "m.safetensors").out
+    assert "  the schedule multiplies the learning_rate by 0.5\n" in shown
+    assert f"  clip_norm multiplies the gradients by {found['clip_factor']!r}\n" in shown
+    assert f"    momentum after  {found['updated_slots']['momentum'][name]}\n" in shown

@@ -66,9 +66,17 @@ def _print(explanation: Explanation, step: int) -> None:
                 click.echo(f"    {name} {_text(gradient, row=False)}")
     if explanation.updated:
         click.echo("\nupdate: each parameter before and after the step")
+    if explanation.clip_factor != 1.0:
+        click.echo(f"  clip_norm multiplies the gradients by {explanation.clip_factor!r}")
+    if explanation.schedule_factor != 1.0:
+        click.echo(f"  the schedule multiplies the learning_rate by {explanation.schedule_factor!r}")
     for name, after in explanation.updated.items():
         click.echo(f"  {name}\n    before {_text(explanation.parameters[name], row=False)}")
         click.echo(f"    after  {_text(after, row=False)}")
+        for slot, own in explanation.updated_slots.items():
+            if name in own:
+                click.echo(f"    {slot} before {_text(explanation.slots[slot][name], row=False)}")
+                click.echo(f"    {slot} after  {_text(own[name], row=False)}")
 
 
 def _text(array: Any, row: bool = True) -> str:
