@@ -190,13 +190,17 @@ class Network:
 
     def predict(self, params: Sequence[Params], x: Array) -> Array:
         """The output for each row."""
-        return self.forward(params, x, [Context(False)] * len(self.stages))[-1]
+        return self.forward(params, x, self.contexts_outside(x.__array_namespace__()))[-1]
 
     def contexts(self, xp: Any, seed: int, step: Any) -> list[Context]:
         """A training context for each stage."""
         dtype = getattr(xp, self.dtype)
         now = Step(xp, dtype, seed, step)
         return [Context(True, now, stage.name) for stage in self.stages]
+
+    def contexts_outside(self, xp: Any) -> list[Context]:
+        """A context for each stage outside of training."""
+        return [Context(dtype=getattr(xp, self.dtype))] * len(self.stages)
 
     def _needed_loss(self) -> Loss:
         if self.loss is None:

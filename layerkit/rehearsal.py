@@ -58,7 +58,7 @@ def _forward(
     for stage, own, training in zip(network.stages, params, contexts, strict=True):
         x, layer = arrays[-1], stage.layer
         fine = xp.all(xp.isfinite(x))
-        for context in (Context(False), training):
+        for context in (Context(dtype=dtype), training):
             y = _called(stage.name, layer, layer.forward, (len(x), *stage.output_shape), dtype, own, x, context)
             _check_nan(stage.name, layer, layer.forward, y, fine, xp)
         arrays.append(_read_only(y))

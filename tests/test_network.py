@@ -17,6 +17,7 @@ from layerkit import (
     HalfSquaredError,
     Layer,
     Loss,
+    Model,
     Parameter,
     PartError,
     Zeros,
@@ -226,3 +227,46 @@ def test_an_entry_writes_the_layer_and_the_grammar_side_by_side() -> None:
         "trainable": False,
     }
     assert Entry.model_validate(written) == entry
+
+
+class OneHot(Layer):
+    """A row of zeros and one 1 for each whole number, without a parameter that has the network's dtype."""
+
+    def output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape, 5)
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        xp = x.__array_namespace__()
+        return xp.astype(xp.expand_dims(x, axis=-1) == xp.arange(5, dtype=x.dtype), context.dtype)
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return x.__array_namespace__().zeros(x.shape, dtype=context.dtype)
+
+
+class Flat(Layer):
+    def output_shape(self, input_shape: Any) -> Any:
+        return (int(np.prod(input_shape)),)
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x.__array_namespace__().reshape(x, (x.shape[0], -1))
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return x.__array_namespace__().reshape(dy, x.shape)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_a_layer_on_whole_numbers_knows_the_networks_dtype(engine: str, dtype: str) -> None:
+    if engine == "jax":
+        pytest.importorskip("jax", reason="jax is not installed")
+    model = Model(
+        input={"shape": [2], "dtype": "int64"},
+        layers=[OneHot(), Flat(), Dense(units=1)],
+        dtype=dtype,
+        loss="half_squared_error",
+        optimizer="sgd",
+        engine=engine,
+    )
+    trained = model.train([[0, 1], [4, 4]], [[1.0], [2.0]], steps=20)
+    assert trained.loss < trained.loss_before
+    assert model.predict([[0, 1]]).dtype == dtype

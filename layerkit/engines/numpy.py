@@ -6,7 +6,6 @@ from math import isfinite, prod
 
 import numpy as np
 
-from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.aligned import zeros
 from layerkit.engines.blocks import BlockedUpdate, finite, paired
@@ -119,7 +118,7 @@ class NumPySession(Session):
         self._mend()
         try:
             with np.errstate(all="ignore"):
-                arrays = network.forward(self._params, x, [Context(False)] * len(network.stages))
+                arrays = network.forward(self._params, x, network.contexts_outside(np))
                 return arrays[-1], None if t is None else network.losses(arrays, t)
         except Exception as error:
             named = self._named(error, x, t)

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from layerkit.context import Context
 from layerkit.data.batches import Rows
 from layerkit.engines.checks import check_update, checked_gradient, checked_slots, finite_outputs
 from layerkit.engines.devices import devices
@@ -178,7 +177,7 @@ class Programs:
 
     def _losses(self, parameters: Params, x: Array, t: Array) -> tuple[Array, Array]:
         network = self._network
-        arrays = network.forward(network.by_stage(parameters), x, [Context(False)] * len(network.stages))
+        arrays = network.forward(network.by_stage(parameters), x, network.contexts_outside(jnp))
         return arrays[-1], network.losses(arrays, t)
 
 

@@ -86,7 +86,7 @@ def evaluation(subject: Subject) -> None:
     """In evaluation it draws no random numbers, updates nothing, and gives y of the right shape."""
     for row in subject.shapes:
         given = subject.given(shape=row)
-        context = context_of(given, training=False)
+        context = context_of(np, given, training=False)
         with calling("forward in evaluation", input=given["x"]):
             y = subject.part.forward(fresh(given["params"]), fresh(given["x"]), context)
         expect_shape("y in evaluation", y, given["dy"].shape, given["x"])
@@ -109,7 +109,7 @@ def parameters(subject: Subject) -> None:
             raise CheckFailed("gradients gives other parameters than those trained", found=sorted(found), due=due)
         for name in trained:
             expect_shape(f"dL/d({name})", found[f"dL/d({name})"], declared[name].shape, given["x"])
-        context = context_of(given, training=True)
+        context = context_of(np, given)
         subject.part.forward(fresh(given["params"]), fresh(given["x"]), context)
         for name, array in context.updates.items():
             if name not in declared or declared[name].trainable:

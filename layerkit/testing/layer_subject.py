@@ -113,7 +113,7 @@ class Subject:
 
     def forward(self, given: Mapping[str, Any], training: bool = True) -> Array:
         """y on NumPy."""
-        context = _context(np, given, training)
+        context = context_of(np, given, training)
         with calling("forward", input=given["x"]):
             return self.part.forward(fresh(given["params"]), fresh(given["x"]), context)
 
@@ -123,13 +123,13 @@ class Subject:
         """Everything that the layer gives in training: y, dL/dx and the parameters' gradients."""
         x, dy, params = given["x"], given["dy"], given["params"]
         with calling("forward", input=x):
-            y = self.part.forward(copy(params), copy(x), _context(xp, given)) if y is None else y
+            y = self.part.forward(copy(params), copy(x), context_of(xp, given)) if y is None else y
         with calling("backward", input=x):
-            dx = self.part.backward(copy(params), copy(x), copy(y), copy(dy), _context(xp, given))
+            dx = self.part.backward(copy(params), copy(x), copy(y), copy(dy), context_of(xp, given))
         gradients: Params = {}
         if params:
             with calling("gradients", input=x):
-                gradients = self.part.gradients(copy(params), copy(x), copy(y), copy(dy), _context(xp, given))
+                gradients = self.part.gradients(copy(params), copy(x), copy(y), copy(dy), context_of(xp, given))
         return {"y": y, "dL/dx": dx, **{f"dL/d({name})": array for name, array in gradients.items()}}
 
     def _takes(self, shape: Shape, refusals: list[str]) -> bool:
@@ -144,7 +144,7 @@ class Subject:
     def _runs(self, shape: Shape, value: float) -> bool:
         x = np.full((ROWS, *shape), value)
         try:
-            y = self.part.forward(self.params(shape), x, _context(np, {"dy": np.ones(1)}))
+            y = self.part.forward(self.params(shape), x, context_of(np, {"dy": np.ones(1)}))
             return bool(np.all(np.isfinite(y)))
         except Exception:
             return False
@@ -166,12 +166,7 @@ def overrides(part: Activation, method: str) -> bool:
     return getattr(type(part), method) is not getattr(Activation, method)
 
 
-def _context(xp: Any, given: Mapping[str, Any], training: bool = True) -> Context:
+def context_of(xp: Any, given: Mapping[str, Any], training: bool = True) -> Context:
     """The context of one fixed step: the same random numbers for every call."""
     dtype = getattr(xp, str(given["dy"].dtype).rpartition(".")[2])
-    return Context(training, Step(xp, dtype, 0, 1) if training else None, "layers.0")
-
-
-def context_of(given: Mapping[str, Any], training: bool) -> Context:
-    """A context on NumPy, to look at afterwards."""
-    return _context(np, given, training)
+    return Context(training, Step(xp, dtype, 0, 1) if training else None, "layers.0", dtype=dtype)
