@@ -50,15 +50,14 @@ def _faults_of_network(document: Document, saved: storage.Saved | None, source: 
 
 
 def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
-    """Faults of the data, and of parts that break their contract once they run."""
+    """Faults of the data, and of parts that break their contract once they run: a step is taken, and forgotten."""
     model = Model.of(document, folder, None)
     try:
         if document.training.data is None:
             if encoding.fitted(document):
                 model.session()
         elif document.loss is not None and document.optimizer is not None:
-            model.plan(steps=1)
-            model.session()
+            model.train(steps=1)
         else:
             model.predict()
     except LayerkitError as error:

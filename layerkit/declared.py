@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
-from layerkit.errors import DocumentError, Fault, did_you_mean
+from layerkit.errors import DocumentError, Fault, LayerkitError, did_you_mean
 
 
 def _accept_lists(schema: Any) -> None:
@@ -41,7 +41,14 @@ class Declared(BaseModel):
     Raises DocumentError, with every fault, when one is constructed from fields that don't fit.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,  # or a file could be saved that can't be read again
+        defer_build=True,
+    )
 
     def __init__(self, /, **fields: Any) -> None:
         try:
@@ -68,6 +75,10 @@ class Declared(BaseModel):
             raise ValidationError.from_exception_data(
                 error.title, [_reworded(line, known) for line in error.errors(include_url=False)]
             ) from None
+        except (LayerkitError, PydanticCustomError, RecursionError, MemoryError):
+            raise
+        except Exception as error:
+            raise refuse(f"{cls.__name__} fails to be made: {type(error).__name__}: {error}") from error
 
 
 IN_JSON = {
@@ -130,6 +141,8 @@ def _sentence(line: Any) -> str:
         return str(line["msg"])
     if line["type"] == "missing":
         return "is missing"
+    if line["type"] == "value_error" and isinstance(line["input"], dict | BaseModel):
+        return str(line["ctx"]["error"])  # of several fields together, which the author's own words name
     message = line["msg"].removeprefix("Value error, ").replace("Input should", "should")
     message = IN_JSON.get(line["type"], message)
     return f"{message[0].lower()}{message[1:]}, not {shown(line['input'])}"

@@ -113,6 +113,8 @@ class Network:
                     f"where {self.dtype} {list(parameter.shape)} is due",
                     name,
                 )
+            if not xp.all(xp.isfinite(array)):
+                raise PartError(f"{type(parameter.initializer).__name__} gives what is not a finite number", name)
             arrays[name] = array
         return arrays
 
@@ -273,10 +275,14 @@ def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -
 def _initializer_faults(stage: Stage) -> list[Fault]:
     faults = []
     for name, parameter in stage.parameters.items():
+        where = f"{stage.where}.{name}"
         try:
             parameter.initializer.check(parameter.shape)
         except ValueError as error:
-            faults.append(Fault(f"{stage.where}.{name}", str(error)))
+            faults.append(Fault(where, str(error)))
+        except Exception as error:
+            message = f"{type(parameter.initializer).__name__}.check fails: {type(error).__name__}: {error}"
+            raise PartError(message, where) from error
     return faults
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from math import inf, isfinite, nan
+from math import inf, nan
 from numbers import Real
 from operator import index
 from typing import Any
@@ -32,7 +32,7 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
     schedule = document.training.schedule
     if schedule is None:
         return unchanged
-    if not hasattr(document.optimizer, "learning_rate"):
+    if not isinstance(getattr(document.optimizer, "learning_rate", None), int | float):
         raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
 
     def factor(step: int) -> float:
@@ -42,8 +42,8 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
             number = float(found) if isinstance(found, Real) else nan
         except OverflowError:  # a whole number without end
             number = inf
-        if not isfinite(number):
-            message = f"{type(schedule).__name__} gives {found!r:.60} at step {step} where a finite float is due"
+        if not 0.0 <= number < inf:
+            message = f"{type(schedule).__name__} gives {found!r:.60} at step {step} where a finite float from 0 is due"
             raise PartError(message, "training.schedule")
         return number
 

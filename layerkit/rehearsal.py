@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerkit.context import Context
 from layerkit.errors import LayerkitError, PartError
-from layerkit.network import Network
+from layerkit.network import Network, Stage
 from layerkit.ops import Array
 from layerkit.part import Part, naming
 from layerkit.parts import Params
@@ -30,16 +30,59 @@ def rehearse(
     own = [{name: _read_only(array) for name, array in of_stage.items()} for of_stage in params]
     contexts = network.contexts(xp, 0, 0)
     arrays = _forward(network, own, xp, x, contexts)
+    for stage, updates in zip(network.stages, network.updates(contexts), strict=True):
+        for name, value in updates.items():
+            check_update(stage, name, value)
     of_loss, dx = _of_loss(network, xp, arrays, t), None
     for i, stage in reversed([*enumerate(network.stages)]):
         (x, y), layer, context, dy = arrays[i : i + 2], stage.layer, contexts[i], _read_only(of_loss.get(i + 1, dx))
         if stage.trained:
             with naming(layer, "gradients", stage.name):
-                layer.gradients(own[i], x, y, dy, context.again())
+                gradients = layer.gradients(own[i], x, y, dy, context.again())
+            for name in stage.trained:
+                checked_gradient(stage, name, gradients)
         if x.dtype == dtype:
             fine = xp.all(xp.isfinite(y)) and xp.all(xp.isfinite(dy))
             dx = _called(stage.name, layer, layer.backward, x.shape, dtype, own[i], x, y, dy, context.again())
             _check_nan(stage.name, layer, layer.backward, dx, fine, xp)
+
+
+def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
+    """The gradient of a stage's own parameter. Raises PartError unless it has its shape and real numbers."""
+    where, layer = f"{stage.name}.{name}", f"{type(stage.layer).__name__}.gradients"
+    if not isinstance(gradients, Mapping):
+        found = type(gradients).__name__
+        raise PartError(f"{layer} gives a {found} where a dict by the parameters' names is due", where)
+    if name not in gradients:
+        given = ", ".join(map(repr, gradients)) or "none"
+        raise PartError(f"{layer} gives no gradient of it; those that it gives: {given}", where)
+    gradient, shape = gradients[name], stage.parameters[name].shape
+    if getattr(gradient, "shape", None) != shape:
+        found = list(gradient.shape) if hasattr(gradient, "shape") else type(gradient).__name__
+        raise PartError(f"{layer} gives {found} where {list(shape)} is due", where)
+    if not _real(gradient):
+        raise PartError(f"{layer} gives {gradient.dtype} where real numbers are due", where)
+    return gradient
+
+
+def check_update(stage: Stage, name: str, value: Array) -> None:
+    """Raise PartError unless the stage declares the parameter untrained and the update is real numbers in its shape."""
+    layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
+    if parameter is None:
+        raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
+    if parameter.trainable:
+        message = f'{layer} updates "{name}", which the optimizer does: declare it with trainable=False'
+        raise PartError(message, stage.name)
+    if getattr(value, "shape", None) != parameter.shape:
+        found = f"the shape {list(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+        due = f"where an array of the shape {list(parameter.shape)} is due"
+        raise PartError(f'{layer} updates "{name}" to {found} {due}', stage.name)
+    if not _real(value):
+        raise PartError(f'{layer} updates "{name}" to {value.dtype} where real numbers are due', stage.name)
+
+
+def _real(array: Array) -> bool:
+    return bool(array.__array_namespace__().isdtype(array.dtype, ("bool", "integral", "real floating")))
 
 
 def check_output(network: Network, parameters: Params, x: Array, y: Array) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
-from time import perf_counter
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -55,8 +54,6 @@ class Run(NamedTuple):
     factor: Callable[[int], float]
     """What the learning_rate is multiplied by at each step, counted from 1."""
     patience: Patience | None = None
-    clock: Callable[[], float] = perf_counter
-    """Seconds, by which the steps of a call and the checkpoints are decided."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -99,7 +96,8 @@ def train(
     `save` is called at each checkpoint before the goal, with the history as it is then. Raises TrainingError where the
     loss or a parameter stops being finite; the session stays at the step before.
     """
-    started = saved = run.clock()
+    clock, anyone = session.processes.clock, session.processes.anyone
+    started = saved = clock()
     first, most = step, 1
     ahead = run.rows.epochs(run.batch_size, run.seed, step, session.share)
 
@@ -115,16 +113,16 @@ def train(
         if at_end and run.patience is not None and run.patience.is_better(history):
             history.keep(session.state.parameters)
         step += len(losses)
-        seconds = run.clock() - started
+        seconds = clock() - started
         report(_progress(run, step, first, losses[-1], seconds, history, range(ended + 1, history.epochs + 1)))
 
     while step < run.goal:
         if run.patience is not None and run.patience.is_over(history):
             run.patience.check(history)
             return End(step, "patience")
-        if stop():
+        if anyone(stop()):
             return End(step, "stop")
-        began = run.clock()
+        began = clock()
         try:
             losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
         except BaseException as error:  # a KeyboardInterrupt, too: the steps before it were taken
@@ -132,11 +130,11 @@ def train(
                 count(losses)
             raise
         # so that a request to stop is soon heard, and a small step doesn't wait for the loop
-        most = min(most * 8, MOST_STEPS_PER_CALL) if run.clock() - began < QUICK else most
+        most = min(most * 8, MOST_STEPS_PER_CALL) if clock() - began < QUICK else most
         count(np.asarray(losses).tolist())
-        if step < run.goal and _due(run.checkpoint, step, run.clock() - saved):
+        if step < run.goal and _due(run.checkpoint, step, clock() - saved):
             save()
-            saved = run.clock()
+            saved = clock()
     return End(step, "goal")
 
 

@@ -59,14 +59,16 @@ class TestSchedule:
             model.train([[1.0]], [[1.0]], steps=5)
         assert weight(model) == before  # beyond its goal, a cosine has fallen to 0
 
-    @pytest.mark.parametrize("factor", [np.array([0.5]), None, float("nan"), 10**400])
+    @pytest.mark.parametrize("factor", [np.array([0.5]), None, float("nan"), 10**400, -0.1])
     def test_what_is_no_finite_float_is_refused(self, factor: Any) -> None:
         class Odd(Schedule):
             def __call__(self, pace: Pace) -> Any:
                 return 1.0 if pace.step < 2 else factor
 
         model = line(training={"schedule": Odd()})
-        with pytest.raises(PartError, match=r"training.schedule: Odd gives .* at step 3 where a finite float is due"):
+        with pytest.raises(
+            PartError, match=r"training.schedule: Odd gives .* at step 3 where a finite float from 0 is due"
+        ):
             model.train([[1.0]], [[1.0]], steps=9)
         assert model.step == 2
 

@@ -113,17 +113,17 @@ def command(
             if data is not None:
                 check_apart(path, [data])
             opened.engine = engine
-            document, begun = opened.document, opened.step
-            plan = opened.plan(data, steps=steps, epochs=epochs)._replace(clock=processes.clock)
+            begun = opened.step
+            plan = opened.plan(data, steps=steps, epochs=epochs)
         if together:
             check_same(
                 {
-                    "the document": document.to_json(),
-                    "the engine": opened.engine or document.engine,
+                    "the document": opened.document.to_json(),
+                    "the engine": opened.engine or opened.document.engine,
                     "the data": digests([*opened.data_files, *([data] if data else [])]),
                     "the saved file": digests([path]) if begun else [],
                     "where to begin, how far to go or --dry-run": (begun, plan.goal, plan.batch_size, dry_run),
-                    "the versions that are installed": sorted({*map(repr, origins(document).values())}),
+                    "the versions that are installed": sorted({*map(repr, origins(opened.document).values())}),
                 }
             )
         if dry_run:
@@ -139,7 +139,7 @@ def command(
                 audience.tell(print_json, {"event": "saved", "step": opened.step, "saved": str(path)})
 
         def stop() -> bool:
-            return processes.anyone(signals.received() or audience.left)
+            return bool(signals.received() or audience.left)
 
         signals.defer()
         with reporting(form, quiet, opened.step, plan.goal) as report:

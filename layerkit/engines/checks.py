@@ -1,58 +1,20 @@
-"""What every engine refuses, in the same words: a part's wrong gradient or update, and numbers that aren't finite."""
+"""What every engine refuses, in the same words: an optimizer's wrong update, and numbers that aren't finite."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from layerkit.errors import PartError, TrainingError
-from layerkit.network import Network, Stage
+from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Optimizer, Params
 
 PARAMETER = ""
 """The name of the parameter among those of the slots."""
-
-
-def checked_gradient(stage: Stage, name: str, gradients: Mapping[str, Array]) -> Array:
-    """The gradient of a stage's own parameter. Raises PartError unless it has its shape and real numbers."""
-    where, layer = f"{stage.name}.{name}", f"{type(stage.layer).__name__}.gradients"
-    if not isinstance(gradients, Mapping):
-        found = type(gradients).__name__
-        raise PartError(f"{layer} gives a {found} where a dict by the parameters' names is due", where)
-    if name not in gradients:
-        given = ", ".join(map(repr, gradients)) or "none"
-        raise PartError(f"{layer} gives no gradient of it; those that it gives: {given}", where)
-    gradient, shape = gradients[name], stage.parameters[name].shape
-    if getattr(gradient, "shape", None) != shape:
-        found = list(gradient.shape) if hasattr(gradient, "shape") else type(gradient).__name__
-        raise PartError(f"{layer} gives {found} where {list(shape)} is due", where)
-    if not _real(gradient):
-        raise PartError(f"{layer} gives {gradient.dtype} where real numbers are due", where)
-    return gradient
-
-
-def check_update(stage: Stage, name: str, value: Array) -> None:
-    """Raise PartError unless the stage declares the parameter untrained and the update is real numbers in its shape."""
-    layer, parameter = type(stage.layer).__name__, stage.parameters.get(name)
-    if parameter is None:
-        raise PartError(f'{layer} updates "{name}", and declares no such parameter', stage.name)
-    if parameter.trainable:
-        message = f'{layer} updates "{name}", which the optimizer does: declare it with trainable=False'
-        raise PartError(message, stage.name)
-    if getattr(value, "shape", None) != parameter.shape:
-        found = f"the shape {list(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
-        due = f"where an array of the shape {list(parameter.shape)} is due"
-        raise PartError(f'{layer} updates "{name}" to {found} {due}', stage.name)
-    if not _real(value):
-        raise PartError(f'{layer} updates "{name}" to {value.dtype} where real numbers are due', stage.name)
-
-
-def _real(array: Array) -> bool:
-    return bool(array.__array_namespace__().isdtype(array.dtype, ("bool", "integral", "real floating")))
 
 
 def checked_slots(optimizer: Optimizer, slots: Params) -> Params:

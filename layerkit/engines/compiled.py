@@ -13,6 +13,7 @@ import numpy as np
 from layerkit.data.batches import Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
+from layerkit.engines.processes import of_the_first, processes
 from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
 from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
 from layerkit.engines.rewind import Rewind
@@ -29,7 +30,7 @@ class CompiledSession(Session):
     """A network's parameters and slots on JAX's devices."""
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
-        self._network, self._recipe = network, recipe
+        self._network, self._recipe, self.processes = network, recipe, processes()
         self._x: Array | None = None
         """The rows at work, for which a part may fail."""
         plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
@@ -42,7 +43,7 @@ class CompiledSession(Session):
         zeros = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
         held = Held(dict(state.parameters), {slot: dict(state.slots.get(slot) or zeros) for slot in slots})
         with self._on_jax():
-            self._held: Held = devices().everywhere(held)
+            self._held: Held = devices().everywhere(of_the_first(held))
             self._copy: Any = None
             # on the devices: to hand numbers over takes as long as a hundred small steps
             self._next: Array = devices().everywhere([np.int64(state.step + 1)])[0]

@@ -27,5 +27,12 @@ class JAX(Engine):
     def session(self, network: Network, recipe: Recipe, state: State) -> Session:
         self.check()
         from layerkit.engines.compiled import CompiledSession
+        from layerkit.engines.devices import devices
 
+        try:
+            devices()
+        except (RuntimeError, AssertionError) as error:
+            why = str(error).partition("\n")[0] or "none that JAX_PLATFORMS names"
+            message = f"JAX finds no device ({why}): unset JAX_PLATFORMS, or install JAX's plugin for it"
+            raise PartError(message, "engine") from None
         return CompiledSession(network, recipe, state, self.precision)

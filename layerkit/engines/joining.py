@@ -63,7 +63,10 @@ def join(coordinator: str | None, count: int | None, number: int | None, waiting
     if len(set(of_each.values())) > 1:
         listed = ", ".join(f"{each} has {devices}" for each, devices in sorted(of_each.items()))
         raise TrainingError(f"each process needs as many devices as any other: process {listed}")
-    return processes()
+    met = processes()
+    # gloo has 30 s for its first message, whoever is slow to read the data
+    met.anyone(False)
+    return met
 
 
 def _checked(coordinator: str) -> tuple[str, int]:

@@ -12,8 +12,6 @@ from layerkit.engines.blocks import BlockedUpdate, finite, paired
 from layerkit.engines.checks import (
     PARAMETER,
     check_optimizer,
-    check_update,
-    checked_gradient,
     finite_outputs,
     not_finite,
     stopped,
@@ -26,7 +24,7 @@ from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Engine, Shape
-from layerkit.rehearsal import rehearse
+from layerkit.rehearsal import check_update, checked_gradient, rehearse
 
 STEPS_BETWEEN_FLUSHES = 64
 """By the number of the step, so that a run that was cut off does it where one that wasn't does."""

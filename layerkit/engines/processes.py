@@ -125,6 +125,14 @@ def check_same(values: Mapping[str, Any]) -> None:
         )
 
 
+def of_the_first(arrays: Any) -> Any:
+    """The first process's arrays, in every process: on another kind of processor, a last bit may be drawn otherwise."""
+    import jax
+    from jax.experimental import multihost_utils
+
+    return arrays if jax.process_count() == 1 else multihost_utils.broadcast_one_to_all(arrays)
+
+
 def _gathered(value: Any) -> Any:
     """A number or an array of each process, in every process."""
     import jax

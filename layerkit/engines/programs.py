@@ -13,11 +13,12 @@ import numpy as np
 from jax import lax
 
 from layerkit.data.batches import Rows
-from layerkit.engines.checks import check_update, checked_gradient, checked_slots, finite_outputs
+from layerkit.engines.checks import checked_slots, finite_outputs
 from layerkit.engines.devices import devices
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Optimizer, Params
+from layerkit.rehearsal import check_update, checked_gradient
 
 STEPS = 2**14
 """How many steps one call takes at most."""

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from layerkit.data.batches import Rows, everything
+from layerkit.engines.processes import Processes
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
 
@@ -41,6 +42,9 @@ class Recipe(NamedTuple):
 
 class Session(ABC):
     """One network on one engine. Arrays go in and come out as NumPy's."""
+
+    processes: Processes = Processes()
+    """Those that train together, each with a session of its own; this one alone, unless the engine says otherwise."""
 
     def share(self, rows: int) -> slice:
         """Which rows of a batch of so many are handed to `train` here: all, unless several processes train together."""

@@ -74,4 +74,5 @@ def _traced(where: str, part: Part, method: Callable[..., Any], *arguments: Any)
         raise
     except Exception as error:
         name = f"{type(part).__name__}.{method.__name__}"
-        raise PartError(f"{name} can't be compiled by JAX ({first_line(error)}): {_RULE}", where) from error
+        why = f"{type(error).__name__}: {first_line(error)}"
+        raise PartError(f"{name} can't be compiled by JAX ({why}): {_RULE}", where) from error

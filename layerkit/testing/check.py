@@ -45,6 +45,9 @@ def check(*after: str) -> Callable[[Callable[[Any], None]], Check]:
     return made
 
 
+_LIBRARIES = {"layerkit", "numpy", "array_api_strict", "jax", "pydantic", "contextlib"}
+
+
 @contextmanager
 def calling(what: str, **given: Any) -> Iterator[None]:
     """Turn whatever a part raises inside into a CheckFailed that says where."""
@@ -53,8 +56,11 @@ def calling(what: str, **given: Any) -> Iterator[None]:
     except (CheckFailed, CheckSkipped):
         raise
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{place.filename}:{place.lineno}, in {place.name}"
+        places = [*traceback.walk_tb(error.__traceback__)]
+        # the part's own line, not that of a library deep below it
+        own = [place for place in places if place[0].f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES]
+        frame, line = (own or places)[-1]
+        where = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
         raise CheckFailed(f"{what} raises {type(error).__name__}: {error} ({where})", **given) from error
 
 

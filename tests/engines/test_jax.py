@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -174,3 +176,16 @@ def test_jax_is_imported_only_where_it_is_used() -> None:
         "layerkit.JAX(); assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("platform", ["cuda", "nonsense"])
+def test_a_platform_without_a_device_is_said_to_be_so(platform: str, models: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "layerkit", "train", str(models / "activity.json"), "--engine", "jax"],
+        env=os.environ | {"JAX_PLATFORMS": platform},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.returncode == 2
+    assert "error: engine: JAX finds no device" in ran.stderr
+    assert "unset JAX_PLATFORMS, or install JAX's plugin for it" in ran.stderr
