@@ -61,7 +61,7 @@ class NumPySession(Session):
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
         ]
-        self._recorded: dict[Shape, RecordedStep | None] = {}
+        self._recorded: dict[tuple[Shape, bool], RecordedStep | None] = {}
 
     def train(self, batches: Sequence[Rows]) -> Sequence[float]:
         losses: list[float] = []
@@ -173,7 +173,7 @@ class NumPySession(Session):
             except Exception:
                 if not self._is_torn:
                     self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
-                self._recorded[batch.x.shape] = None  # values decide what the step is: from now on, it is called
+                self._recorded[_key(batch)] = None  # values decide what the step is: from now on, it is called
         passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
@@ -185,16 +185,16 @@ class NumPySession(Session):
         ]
 
     def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
-        """The step on a tape, for each shape of a batch; None where a part can't be recorded."""
-        shape = batch.x.shape
-        if shape not in self._recorded:
+        """The step on a tape, for each kind of batch; None where a part can't be recorded."""
+        key = _key(batch)
+        if key not in self._recorded:
             network, seed = self._network, self._recipe.seed
             try:
-                self._recorded[shape] = RecordedStep(network, self._params, self._gradients, batch, weights, seed)
+                self._recorded[key] = RecordedStep(network, self._params, self._gradients, batch, weights, seed)
             except Exception:
                 # a part that no tape can take, or that fails: the plain step works, or says what is wrong
-                self._recorded[shape] = None
-        return self._recorded[shape]
+                self._recorded[key] = None
+        return self._recorded[key]
 
     def _weights_of(self, batch: Rows) -> Array:
         """What each row's loss counts: an equal share, or its own weight in one."""
@@ -222,6 +222,11 @@ class NumPySession(Session):
                 if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
+
+
+def _key(batch: Rows) -> tuple[Shape, bool]:
+    """By what a batch chooses its tape: its shape, and whether its rows have weights of their own."""
+    return batch.x.shape, batch.weights is not None
 
 
 def cores() -> int:

@@ -38,12 +38,12 @@ class RecordedStep:
         self._x, self._t, self._weights = (zeros(each.size, each.dtype).reshape(each.shape) for each in given)
         for own, each in zip((self._x, self._t, self._weights), given, strict=True):
             np.copyto(own, each)
+        self._weighs = batch.weights is not None
         self._batch: Rows | None = batch
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
-        passes = network.passes(
-            watched, tape.watch(self._x), tape.watch(self._t), seed, tape.watch(self._step), tape.watch(self._weights)
-        )
+        counts = tape.watch(self._weights) if self._weighs else self._weights  # equal ones are those of every step
+        passes = network.passes(watched, tape.watch(self._x), tape.watch(self._t), seed, tape.watch(self._step), counts)
         self._loss = np.zeros((), dtype=self._weights.dtype)
         self.updates: list[OfParameter] = []
         for stage, own in enumerate(passes.updates):
@@ -66,7 +66,8 @@ class RecordedStep:
             self._batch = None  # while its rows are half there
             np.copyto(self._x, batch.x)
             np.copyto(self._t, batch.t)
-            np.copyto(self._weights, weights)
+            if self._weighs:
+                np.copyto(self._weights, weights)
             self._batch = batch
         self._step[0] = step % 2**32  # a counter that runs over, as in Random
         for call in self._calls:

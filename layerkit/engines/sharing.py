@@ -13,10 +13,10 @@ SMALL = 1024
 """Arrays of fewer numbers keep their own memory: NumPy takes longer to see that an overlap is harmless."""
 
 
-def needed_for(calls: Sequence[Call], roots: set[int]) -> list[Call]:
+def needed_for(calls: Iterable[Call], roots: set[int]) -> list[Call]:
     """The calls that fill the arrays with these roots, or what goes into those."""
     needed, chosen = set(roots), []
-    for call in reversed(calls):
+    for call in reversed([*calls]):
         if id(root_of(call.out)) in needed:
             needed.update(id(root_of(array)) for array in call.arrays())
             chosen.append(call)

@@ -16,7 +16,7 @@ import numpy as np
 from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
 from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
-from layerkit.engines.sharing import needed_for, sharing_memory
+from layerkit.engines.sharing import SMALL, needed_for, sharing_memory
 from layerkit.ops import Array
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
@@ -127,9 +127,19 @@ class Tape:
         Raises UnrecordableError, too.
         """
         self._check_constants(array for array, _ in self._constants.values())
-        calls = needed_for(self._calls, {id(root_of(array)) for array in kept})
+        calls = needed_for(map(self._spread, self._calls), {id(root_of(array)) for array in kept})
         self._calls, self._known, self._constants = list(sharing_memory(calls, kept)), {}, {}
         self._play = [filling(*call) for call in self._calls]
+
+    def _spread(self, call: Call) -> Call:
+        """The call with constants as large as its result: for small ones, NumPy takes longer to go along each row."""
+        if not call.is_elementwise or call.out.size > SMALL:
+            return call
+        args = [np.broadcast_to(each, call.out.shape).copy() if self._is_narrow(each) else each for each in call.args]
+        return call._replace(args=tuple(args))
+
+    def _is_narrow(self, value: Any) -> bool:
+        return id(value) in self._constants and value.size > 1
 
     def set_numbers(self) -> None:
         """Work out the numbers that calls take, before any of those that `over` gave are made again."""

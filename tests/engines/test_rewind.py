@@ -232,7 +232,7 @@ def test_so_are_steps_on_a_tape_that_was_given_up_since() -> None:
     with pytest.raises(TrainingError, match="step 13;"):
         spoiled.train(rows)
     due.train(rows[:12])
-    assert spoiled._recorded == due._recorded == {(50, 3): None}
+    assert spoiled._recorded == due._recorded == {((50, 3), False): None}
     expect_same(spoiled.state, due.state)
 
 
