@@ -30,7 +30,8 @@ _OPERATORS = (
     "rshift",
     "matmul",
 )
-_READS = ("__bool__", "__float__", "__int__", "__index__", "__complex__")
+_READS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__array__", "__buffer__", "__dlpack__")
+"""What turns an array into Python numbers, or into another library's array."""
 
 
 @check("shape", "arguments", "purity", "dtype")
@@ -107,16 +108,19 @@ def _never_written(xp: Any) -> Iterator[None]:
 
 @contextmanager
 def _values_hidden(xp: Any) -> Iterator[None]:
-    """Within, only array-api-strict itself may turn an array into a Python number."""
+    """Within, only array-api-strict itself may look at an array's values."""
     kind = type(xp.asarray(0.0))
 
     def hidden(read: str) -> Any:
         original = getattr(kind, read)
 
-        def reads(array: Any) -> Any:
+        def reads(array: Any, *args: Any, **kwargs: Any) -> Any:
             if sys._getframe(1).f_globals.get("__name__", "").startswith("array_api_strict"):
-                return original(array)
-            raise TypeError(f"{read.strip('_')}() of an array: a part never branches on values, use xp.where")
+                return original(array, *args, **kwargs)
+            advice = "a part never branches on values, use xp.where"
+            if read in ("__array__", "__buffer__", "__dlpack__"):
+                advice = "a part takes every function from x.__array_namespace__(), never numpy's own"
+            raise TypeError(f"{read.strip('_')}() of an array: {advice}")
 
         return patch.object(kind, read, reads)
 

@@ -24,7 +24,7 @@ class Subject:
     def example(self) -> Path:
         """The author's file."""
         if self._example is None:
-            raise CheckSkipped("no file was given: example=path")
+            raise CheckSkipped("no file was given: --example FILE, or example=path in Python")
         return self._example
 
     def read(self, columns: Sequence[str] | None = None) -> list[Table]:

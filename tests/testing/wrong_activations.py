@@ -293,6 +293,13 @@ class LeftOut(Tanh):
     scale: float = Field(1.0, gt=0, exclude=True)
 
 
+class AsksNumPy(Tanh):
+    """Computes in NumPy itself, and gives back an array of the namespace."""
+
+    def __call__(self, x: Array) -> Array:
+        return _xp(x).asarray(np.tanh(np.asarray(x)))
+
+
 class TakesTheGrammarsName(Tanh):
     name: str = "x"
 
@@ -339,6 +346,7 @@ WRONG: list[tuple[type[Activation], str, str]] = [
     (AcrossRows, "rows", "alone gives another y"),
     (OverThirdAxis, "gradient_batched", "not the slope"),
     (UsesNumPy, "array_api_strict", "numpy"),
+    (AsksNumPy, "branches", "never numpy's own"),
     (Branches, "branches", "use xp.where"),
     (Masks, "branches", "boolean"),
     (Assigns, "in_place", "is assigned to"),
