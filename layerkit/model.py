@@ -38,13 +38,14 @@ from layerkit.planning import (
     metrics_of,
     notice_loss,
     notice_one_class,
+    notice_other_rows,
     notice_standstill,
     patience_of,
     recipe_of,
     whole_numbers,
 )
 from layerkit.rehearsal import check_output
-from layerkit.standing import STEPS_BEFORE, first_state, saved_state
+from layerkit.standing import first_state, saved_held_out, saved_state, standing
 from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Model:
         self._network: Network | None = None
         self._state: State | None = None
         self._steps_before = 0
+        self._held_out: tuple[int, ...] | None = None
         self._epoch = 0
         self._history = History()
 
@@ -89,6 +91,7 @@ class Model:
         """Take up a saved run, under a document that it was checked to fit."""
         self._document, self._network = document, None
         self._state, self._steps_before = saved_state(saved, document, self.network)
+        self._held_out = saved_held_out(saved)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
 
@@ -356,7 +359,7 @@ class Model:
             parameters=state.parameters,
             slots=state.slots,
             history=history.arrays(),
-            state=history.state() | ({STEPS_BEFORE: np.array([self._steps_before])} if self._steps_before else {}),
+            state=history.state() | standing(self._steps_before, self._held_out),
             step=state.step,
             epoch=self._epoch,
             parts=storage.origins(self._document),
@@ -369,6 +372,9 @@ class Model:
 
     def _prepared(self, tables: Tables) -> tuple[Source, Source | None]:
         prepared = prepare(self._document, some(tables), self._folder)
+        if prepared.held_out is not None:
+            notice_other_rows(self._held_out, prepared.held_out)
+            self._held_out = prepared.held_out
         if prepared.document is not self._document:
             self._document, self._network = prepared.document, None
         return prepared.training, prepared.validation

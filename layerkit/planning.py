@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf, nan
 from numbers import Real
 from operator import index
@@ -84,6 +84,13 @@ def notice_one_class(document: Document) -> None:
             if len(values) == 1:
                 message = f'every training row has the same "{each.column}", {values.pop()!r}: nothing is told apart'
                 warnings.warn(message, Notice, stacklevel=4)
+
+
+def notice_other_rows(before: Sequence[int] | None, now: Sequence[int]) -> None:
+    """Say so where a fraction of the rows holds out others than before, of which any may have trained the model."""
+    if before is not None and tuple(before) != tuple(now):
+        message = "other rows are held out for validation than before: rows that trained the model may validate it now"
+        warnings.warn(f"{message}; a file of their own keeps them apart", Notice, stacklevel=4)
 
 
 def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:

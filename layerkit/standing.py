@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from layerkit.storage import Saved
 
 STEPS_BEFORE = "steps_before_optimizer"
 """Under which name the saved file has how many steps were taken before the optimizer's slots were zeros."""
+HELD_OUT = "held_out"
+"""Under which name it has the checksums of the rows that were held out for validation."""
 
 
 def first_state(document: Document, network: Network) -> State:
@@ -38,6 +40,18 @@ def saved_state(saved: Saved, document: Document, network: Network) -> tuple[Sta
     # in the stages' order, which the file doesn't keep
     parameters = {name: saved.parameters[name] for name in network.parameters}
     return State(parameters, slots, saved.step), steps_before
+
+
+def saved_held_out(saved: Saved) -> tuple[int, ...] | None:
+    """The checksums of the rows that a saved run held out, if it did."""
+    known = saved.state.get(HELD_OUT)
+    return None if known is None or known.dtype.kind != "i" else tuple(map(int, known.reshape(-1)[:2]))
+
+
+def standing(steps_before: int, held_out: Sequence[int] | None) -> dict[str, Array]:
+    """What of a run, beside its arrays, the saved file has to know."""
+    known = {} if held_out is None else {HELD_OUT: np.array(held_out)}
+    return known | ({STEPS_BEFORE: np.array([steps_before])} if steps_before else {})
 
 
 def _zero_slots(document: Document, network: Network, parameters: Mapping[str, Array]) -> dict[str, dict[str, Array]]:

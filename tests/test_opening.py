@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,3 +108,20 @@ def test_so_does_that_of_a_layer_that_is_trained_from_now_on(tmp_path: Path) -> 
     model.train([[1.0]], [[1e9]], steps=1)
     for name, array in model.parameters.items():
         np.testing.assert_allclose(np.abs(array - before[name]), 0.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("data", ["iris.csv", {"path": "iris.csv", "buffer": 40}])
+def test_data_that_holds_out_other_rows_than_before_is_noticed(data: Any, models: Path) -> None:
+    document = json.loads((models / "iris.json").read_text())
+    document["training"]["data"] = data if isinstance(data, dict) else {"path": data}
+    (models / "iris.json").write_text(json.dumps(document))
+    model = layerkit.load(models / "iris.json")
+    model.train(steps=2)
+    model.save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        layerkit.load(models / "iris.json").evaluate()
+    header, *rows = (models / "iris.csv").read_text().splitlines()
+    (models / "iris.csv").write_text("\n".join([header, *rows[::-1]]) + "\n")
+    with pytest.warns(Notice, match="other rows are held out for validation than before"):
+        layerkit.load(models / "iris.json").evaluate()

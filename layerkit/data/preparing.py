@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
+from zlib import crc32
 
 import numpy as np
 
@@ -30,6 +31,9 @@ class Prepared(NamedTuple):
     document: Document
     training: Source
     validation: Source | None
+    held_out: tuple[int, int] | None = None
+    """By what the rows that a fraction holds out are known again: a checksum of their inputs, and one of their targets.
+    """
 
 
 def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
@@ -48,10 +52,11 @@ def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
         return _streamed(document, training, held_out, file, buffer)
     tally = Tally(document)
     rows = tally.weighted(tally.add(_gathered(training, encoder(document, weights=True))))
-    validation = held_out or file
-    return Prepared(
-        document, InMemory(rows), None if validation is None else InMemory(_gathered(validation, encoder(document)))
-    )
+    if held_out is None and file is None:
+        return Prepared(document, InMemory(rows), None)
+    validation = _gathered(held_out or file or (), encoder(document))
+    known = None if held_out is None else _checksums(validation)
+    return Prepared(document, InMemory(rows), InMemory(validation), known)
 
 
 def fitted_on(document: Document, tables: Tables) -> Document:
@@ -135,10 +140,12 @@ def _gathered(tables: Iterable[Table], encode: Encode) -> Rows:
 def _streamed(document: Document, training: Side, held_out: Side | None, file: Tables | None, buffer: int) -> Prepared:
     """Both sides, once every row has been encoded, counted, and let go of."""
     weigh, encode, tally, count = encoder(document, weights=True), encoder(document), Tally(document), 0
+    known: tuple[int, int] | None = None
     for table in training.tables:
         tally.add(weigh(training.of(table)))
         if held_out is not None:
-            count += len(encode(held_out.of(table)).x)
+            rows = encode(held_out.of(table))
+            count, known = count + len(rows.x), _checksums(rows, known or (0, 0))
     validation = None
     if held_out is not None:
         _check_sides([tally.rows, count], document, training.tables)
@@ -146,6 +153,11 @@ def _streamed(document: Document, training: Side, held_out: Side | None, file: T
     if file is not None:
         every = Side(file, Nothing(), False)
         validation = Streamed(every, encode, buffer, sum(len(encode(table).x) for table in every))
-    return Prepared(
-        document, Streamed(training, lambda table: tally.weighted(weigh(table)), buffer, tally.rows), validation
-    )
+    streamed = Streamed(training, lambda table: tally.weighted(weigh(table)), buffer, tally.rows)
+    return Prepared(document, streamed, validation, known)
+
+
+def _checksums(rows: Rows, before: tuple[int, int] = (0, 0)) -> tuple[int, int]:
+    """Of the inputs and of the targets of rows, after those that gave `before`."""
+    x, t = (np.ascontiguousarray(array) for array in (rows.x, rows.t))
+    return crc32(x.data, before[0]), crc32(t.data, before[1])
