@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +23,7 @@ from layerkit_layers import (
     Residual,
 )
 
-from layerkit import Context, Layer, Random
-from layerkit.context import Step
+from layerkit import Layer, Random
 
 
 @dataclass(frozen=True)
@@ -95,19 +93,3 @@ CASES = [
     Case(AveragePool2D(pool_size=3, stride=2, padding="same"), (5, 4, 2)),
     Case(GlobalAveragePool2D(), (3, 2, 4)),
 ]
-
-
-def context(training: bool, dtype: str = "float64", xp: Any = np) -> Context:
-    """A fresh context of one and the same step."""
-    return Context(training, Step(xp, getattr(xp, dtype), 1, 2) if training else None, "layers.0")
-
-
-def run(layer: Layer, params: Mapping[str, Any], x: Any, dy: Any, make_context: Any) -> dict[str, Any]:
-    """All that a layer gives: y, dx, its gradients and its updates."""
-    forward = make_context()
-    y = layer.forward(params, x, forward)
-    trained = {name for name, parameter in layer.parameters(x.shape[1:]).items() if parameter.trainable}
-    gradients = layer.gradients(params, x, y, dy, make_context()) if trained else {}
-    assert set(gradients) == trained
-    dx = layer.backward(params, x, y, dy, make_context())
-    return {"y": y, "dx": dx, **gradients, **{f"{name} next": value for name, value in forward.updates.items()}}
