@@ -30,7 +30,7 @@ from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
-from layerkit.part import Part, find_class
+from layerkit.part import Part, find_class, naming
 from layerkit.parts import Engine
 from layerkit.planning import (
     declared_goal,
@@ -343,7 +343,11 @@ class Model:
         engine = self._engine or self._document.engine or find_class(["engine"], "numpy")()
         assert isinstance(engine, Engine)
         recipe = recipe_of(self._document, run.factor if run else unchanged, self._steps_before)
-        session: Session = engine.session(self.network, recipe, self._current())
+        with naming(engine, "session", "engine"):
+            session = engine.session(self.network, recipe, self._current())
+        if not isinstance(session, Session):
+            message = f"{type(engine).__name__}.session gives a {type(session).__name__} where a Session is due"
+            raise PartError(message, "engine")
         return session
 
     def save(self, path: str | Path | None = None) -> Path:

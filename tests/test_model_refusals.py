@@ -6,8 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import field_validator
 
-from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, PartError, ReLU, Softmax
+from layerkit import (
+    SGD,
+    Adam,
+    CrossEntropy,
+    DataError,
+    Dense,
+    DocumentError,
+    Engine,
+    Model,
+    Number,
+    PartError,
+    ReLU,
+    Softmax,
+    Zeros,
+)
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -86,3 +101,76 @@ def test_a_literal_of_the_wrong_shape_is_refused_when_the_model_is_made() -> Non
 def test_a_name_is_a_letter_and_what_may_follow_it(name: str) -> None:
     with pytest.raises(DocumentError, match=r"layers\[0\].name: should be a letter, and letters, digits, _ or - after"):
         Model(input=[2], layers=[{"type": "dense", "units": 1, "name": name}])
+
+
+class FitsNone(Number):
+    def fit(self, values: Any, units: int | None = None) -> Any:
+        return None
+
+
+class NoWidth(Number):
+    @property
+    def width(self) -> int:
+        raise KeyError("w")
+
+
+class NoSlots(SGD):
+    @property
+    def slots(self) -> tuple[str, ...]:
+        raise KeyError("s")
+
+
+class NoSession(Engine):
+    def session(self, network: Any, recipe: Any, state: Any) -> Any:
+        raise RuntimeError("no session today")
+
+
+class OfNothing(Engine):
+    def session(self, network: Any, recipe: Any, state: Any) -> Any:
+        return None
+
+
+class Unmade(SGD):
+    @field_validator("learning_rate")
+    @classmethod
+    def _look(cls, value: float) -> float:
+        return {}[value]  # type: ignore[no-any-return]
+
+
+class NoCheck(Zeros):
+    def check(self, shape: Any) -> None:
+        raise KeyError("shape")
+
+
+class Endless(Zeros):
+    def __call__(self, shape: Any, random: Any, xp: Any, dtype: Any) -> Any:
+        return xp.full(shape, float("inf"), dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("fields", "due"),
+    [
+        ({"input": [FitsNone(column="a")]}, 'column "a": FitsNone.fit gives a NoneType where a fitted FitsNone is due'),
+        ({"input": [NoWidth(column="a")]}, "column \"a\": NoWidth.width fails: KeyError: 'w'"),
+        ({"optimizer": NoSlots()}, "optimizer: NoSlots.slots fails: KeyError: 's'"),
+        ({"engine": NoSession()}, "engine: NoSession.session fails: RuntimeError: no session today"),
+        ({"engine": OfNothing()}, "engine: OfNothing.session gives a NoneType where a Session is due"),
+        ({"layers": [Dense(units=1, kernel=NoCheck())]}, r"layers\[0\].kernel: NoCheck.check fails: KeyError: 'shape'"),
+        ({"layers": [Dense(units=1, kernel=Endless())]}, "layers.0.kernel: Endless gives what is not a finite number"),
+    ],
+)
+def test_whatever_a_part_is_asked_it_is_named_where_that_fails(fields: Any, due: str) -> None:
+    given = {
+        "input": [{"column": "a"}],
+        "output": {"column": "b"},
+        "layers": [Dense(units=1)],
+        "loss": "half_squared_error",
+        "optimizer": "sgd",
+    }
+    with pytest.raises(PartError, match=due):
+        Model(**(given | fields)).train({"a": [1.0, 2.0], "b": [0.0, 1.0]}, steps=1)
+
+
+def test_a_part_whose_own_validation_fails_is_named() -> None:
+    with pytest.raises(DocumentError, match=r"Unmade fails to be made: KeyError: 0.5"):
+        Unmade(learning_rate=0.5)

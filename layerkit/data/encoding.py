@@ -55,18 +55,21 @@ def _units(document: Document, inputs: Sequence[Column]) -> int | None:
 
 def fitted(document: Document) -> bool:
     """Whether everything that comes from data is known."""
-    return not document.columns or all(each.fitted for each in (*document.input, *(document.output or ())))
+    return not document.columns or all(_asked(each, "fitted") for each in (*document.input, *(document.output or ())))
 
 
 def network_of(document: Document) -> Network:
     """The document's network. Raises DocumentError with every fault; the columns must be fitted."""
-    shape: Shape = (sum(each.width for each in document.input),) if document.columns else document.input.shape
-    slots = len(document.optimizer.slots) if document.optimizer else 0
+    shape: Shape = (sum(map(_width, document.input)),) if document.columns else document.input.shape
+    slots = 0
+    if document.optimizer is not None:
+        with naming(document.optimizer, "slots", "optimizer"):
+            slots = len(document.optimizer.slots)
     integers = all(each.whole for each in document.input) if document.columns else document.input.dtype == "int64"
     network = build(document.layers, shape, document.dtype, document.loss, slots, integers)
     if document.output is not None and all(each.fitted for each in document.output):
         _check_names(document.output)
-        due = sum(each.width for each in document.output)
+        due = sum(map(_width, document.output))
         if network.output_shape != (due,):
             names = [name for each in document.output for name in each.names]
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
@@ -75,12 +78,24 @@ def network_of(document: Document) -> Network:
     return network
 
 
+def _asked(each: Column, name: str) -> Any:
+    """A property of a column's own. Raises PartError where asking for it fails."""
+    with naming(each, name, _place(each)):
+        return getattr(each, name)
+
+
+def _width(each: Column) -> int:
+    width = _asked(each, "width")
+    if not isinstance(width, int):
+        raise PartError(f"{type(each).__name__}.width is {width!r:.60} where a whole number is due", _place(each))
+    return width
+
+
 def _check_names(columns: Sequence[Column]) -> None:
     """Raise unless all that predictions are called differs: each number of each column, and its value beside them."""
     called: dict[str, Column] = {}
     for each in columns:
-        with naming(each, "names", _place(each)):
-            names = [str(name) for name in each.names]
+        names = [*map(str, _asked(each, "names"))]
         if len(names) != each.width:
             message = (
                 f"{type(each).__name__}.names are {len(names)} ({', '.join(names)}) where its width is {each.width}"
@@ -221,7 +236,11 @@ def _fitted(table: Table, columns: Sequence[Column], units: int | None = None) -
     for each in columns:
         try:
             with naming(each, "fit", _place(each)):
-                fitted_columns.append(each.fit(column(table, each.column), units))
+                found = each.fit(column(table, each.column), units)
+            if type(found) is not type(each):
+                name = type(each).__name__
+                raise PartError(f"{name}.fit gives a {type(found).__name__} where a fitted {name} is due", _place(each))
+            fitted_columns.append(found)
         except CellError as error:
             faults.extend(cell_fault(table, each.column, error).faults)
         except DataError as error:
