@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from layerkit import storage
-from layerkit.data import encoding
+from layerkit.data import fitting
 from layerkit.document import Document
 from layerkit.errors import Fault, LayerkitError
 from layerkit.model import Model
@@ -40,8 +40,8 @@ def _faults_of_network(document: Document, saved: storage.Saved | None, source: 
     try:
         if saved is not None:
             document = with_fit_of(document, saved.document, source)
-        if encoding.fitted(document):
-            network = encoding.network_of(document)
+        if fitting.fitted(document):
+            network = fitting.network_of(document)
             if saved is not None:
                 check_fit(network, saved, source)
     except LayerkitError as error:
@@ -54,7 +54,7 @@ def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
     model = Model.of(document, folder, None)
     try:
         if document.training.data is None:
-            if encoding.fitted(document):
+            if fitting.fitted(document):
                 model.session()
         elif document.loss is not None and document.optimizer is not None:
             model.train(steps=1)

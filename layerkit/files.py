@@ -166,17 +166,3 @@ def check_writable(path: Path) -> None:
         raise SaveError(f"there is no folder {folder}", str(path))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError("the folder can't be written", str(path))
-
-
-def memory() -> int:
-    """The bytes of memory that this machine has; 2⁴⁰ where it doesn't say."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return 2**40
-
-
-def check_fits(size: int, where: str, error: type[LayerkitError] = DataError) -> None:
-    """Raise `error` if so many bytes are more than this machine has."""
-    if size > memory():
-        raise error(f"needs {size / 2**30:,.1f} GiB, and this machine has {memory() / 2**30:,.1f}", where)

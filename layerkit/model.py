@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from layerkit import storage
-from layerkit.data import encoding, reading
+from layerkit.data import encoding, fitting, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
 from layerkit.data.preparing import encoder, fitted_on, prepare
 from layerkit.data.reading import Tables, some
@@ -67,7 +67,7 @@ class Model:
         except ValidationError as error:
             raise DocumentError(faults_of(error)) from None
         self._begin(document, Path(), None)
-        if encoding.fitted(document):
+        if fitting.fitted(document):
             _ = self.network  # every fault is told now
 
     @classmethod
@@ -168,9 +168,9 @@ class Model:
     def network(self) -> Network:
         """The stages. Columns that aren't fitted yet are fitted on the training rows of the document's own data."""
         if self._network is None:
-            if not encoding.fitted(self._document):
+            if not fitting.fitted(self._document):
                 self._document = fitted_on(self._document, reading.own(self._document, self._folder))
-            self._network = encoding.network_of(self._document)
+            self._network = fitting.network_of(self._document)
         return self._network
 
     @property

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from layerkit.context import Context, Step
 from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
-from layerkit.files import check_fits
+from layerkit.memory import check_fits
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape

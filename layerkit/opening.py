@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import history, registry, storage
-from layerkit.data import encoding
+from layerkit.data import fitting
 from layerkit.document import Document, located, parse, read_text
 from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
 from layerkit.files import check_apart, regular_file
@@ -91,9 +91,9 @@ def read_document(path: Path, changes: Mapping[str, Any] | None, saved: Path) ->
         if not origin:
             raise
         document = parse(text, str(path), changes, origin)
-    if encoding.fitted(document):
+    if fitting.fitted(document):
         try:
-            encoding.network_of(document)
+            fitting.network_of(document)
         except DocumentError as error:
             raise located(error, text, str(path), changes) from None
     return document
@@ -116,7 +116,7 @@ def with_fit_of(document: Document, saved: Document, source: str) -> Document:
 def _network_of(document: Document, saved: storage.Saved, source: str) -> Network:
     """The network of a document with its columns as the saved file has them."""
     try:
-        return encoding.network_of(document)
+        return fitting.network_of(document)
     except DocumentError as error:
         if not document.columns:
             raise

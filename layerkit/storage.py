@@ -21,7 +21,8 @@ from layerkit.declared import Declared
 from layerkit.document import Document
 from layerkit.document import parse as parse_document
 from layerkit.errors import LayerkitError, PartError, SavedFileError
-from layerkit.files import memory, read, replace
+from layerkit.files import read, replace
+from layerkit.memory import memory
 from layerkit.ops import Array
 from layerkit.part import Part, unnamed
 

@@ -17,7 +17,8 @@ from layerkit.data import ondisk
 from layerkit.data.ondisk import OnDisk
 from layerkit.data.tables import table_of_arrays
 from layerkit.errors import DataError
-from layerkit.files import check_fits, regular_file
+from layerkit.files import regular_file
+from layerkit.memory import check_fits
 from layerkit.parts import Reader, Table
 
 ENDING = ".npy"

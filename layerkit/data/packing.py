@@ -10,12 +10,10 @@ import numpy as np
 from layerkit.data.encoding import array_of, columns_of
 from layerkit.data.reading import InOrder, Tables
 from layerkit.document import Document
-from layerkit.errors import DataError
-from layerkit.files import memory
+from layerkit.memory import check_rows_fit
 from layerkit.ops import Array
 from layerkit.parts import Column, Table
 
-STREAM_IT = 'to read it piece by piece, declare a buffer of rows: "data": {"path": …, "buffer": 65536}'
 OF_ONE_VALUE = 100
 """Bytes that one of a column's different values takes."""
 
@@ -31,13 +29,6 @@ def packed(tables: Tables, document: Document) -> InOrder:
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
         check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
     return InOrder(found)
-
-
-def check_rows_fit(size: int, source: str) -> None:
-    """Raise DataError, with what would work, if so many bytes are more than this machine has."""
-    if size > memory():
-        message = f"its rows need more than the {memory() / 2**30:,.1f} GiB that this machine has; {STREAM_IT}"
-        raise DataError(message, source)
 
 
 class Coded(Sequence[Any]):

@@ -10,9 +10,9 @@ from zlib import crc32
 
 import numpy as np
 
-from layerkit.data import encoding
+from layerkit.data import encoding, fitting
 from layerkit.data.batches import InMemory, Rows, Source
-from layerkit.data.packing import check_rows_fit, packed
+from layerkit.data.packing import packed
 from layerkit.data.reading import File, InOrder, Tables
 from layerkit.data.splitting import Drawn, Exact, Nothing, Side, Split
 from layerkit.data.streaming import Streamed
@@ -20,6 +20,7 @@ from layerkit.data.weighting import Tally
 from layerkit.document import Document
 from layerkit.errors import DataError
 from layerkit.inputs import DataFile
+from layerkit.memory import check_rows_fit
 from layerkit.parts import Table
 
 Encode: TypeAlias = Callable[[Table], Rows]
@@ -46,8 +47,8 @@ def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
     training, held_out = _sides(document, tables)
     path = document.training.validation
     file = _held(File(folder / path, document), document) if isinstance(path, str) else None
-    if not encoding.fitted(document):
-        document = encoding.fit(document, training)
+    if not fitting.fitted(document):
+        document = fitting.fit(document, training)
     if buffer is not None and isinstance(tables, File):
         return _streamed(document, training, held_out, file, buffer)
     tally = Tally(document)
@@ -61,12 +62,12 @@ def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
 
 def fitted_on(document: Document, tables: Tables) -> Document:
     """The document with its columns fitted on the training rows among these."""
-    return encoding.fit(document, _sides(document, _held(tables, document))[0])
+    return fitting.fit(document, _sides(document, _held(tables, document))[0])
 
 
 def encoder(document: Document, weights: bool = False) -> Encode:
     """What makes rows of a table; with how much each counts, if that is asked for."""
-    shape = encoding.network_of(document).output_shape
+    shape = fitting.network_of(document).output_shape
 
     def encode(table: Table) -> Rows:
         x, t = encoding.inputs(document, table), encoding.targets(document, table, shape)

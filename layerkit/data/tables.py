@@ -10,7 +10,7 @@ import numpy as np
 
 from layerkit.errors import CellError, DataError, Fault, did_you_mean
 from layerkit.ops import Array
-from layerkit.parts import Table
+from layerkit.parts import Column, Table
 
 TIMES_AND_COMPLEX = "mMc"
 """NumPy's kinds of what is no number of one value."""
@@ -130,6 +130,11 @@ def comma_advice(names: Sequence[str]) -> str:
     """What to add to a message where a header's only name holds what other files separate columns with."""
     separated = len(names) == 1 and any(each in names[0] for each in ";\t|")
     return "; what separates columns is the comma, and a number has a point" if separated else ""
+
+
+def place_of(column: Column) -> str:
+    """What stands before a message about a column as a whole."""
+    return f'column "{column.column}"'
 
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:

@@ -80,7 +80,7 @@ def test_a_file_that_changes_while_it_is_used_is_refused(form: str, tmp_path: Pa
 
 
 def test_what_fits_no_memory_names_the_buffer(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("layerkit.data.packing.memory", lambda: 10_000)
+    monkeypatch.setattr("layerkit.memory.memory", lambda: 10_000)
     with pytest.raises(DataError, match=r'declare a buffer of rows: "data": .*"buffer": 65536'):
         prepared(tmp_path, form, buffer=None)
     assert prepared(tmp_path, form).training.count == ROWS
