@@ -132,9 +132,9 @@ def comma_advice(names: Sequence[str]) -> str:
     return "; what separates columns is the comma, and a number has a point" if separated else ""
 
 
-def place_of(column: Column) -> str:
+def place_of(each: Column) -> str:
     """What stands before a message about a column as a whole."""
-    return f'column "{column.column}"'
+    return f'column "{each.column}"'
 
 
 def cell_fault(table: Table, name: str, error: CellError) -> DataError:
