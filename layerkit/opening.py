@@ -27,7 +27,7 @@ BEGIN_AGAIN = "`layerkit train --restart` begins again"
 def load(path: str | Path) -> Model:
     """The model of a document or of a saved file. A document goes on from the saved file beside it, if there is one.
 
-    Raises DocumentError or SavedFileError.
+    Raises DocumentError, SavedFileError, and SaveError where the saved file would take the place of the data.
     """
     return open_model(Path(path))
 

@@ -59,7 +59,10 @@ def save(path: Path, saved: Saved) -> None:
 
 
 def load(path: Path) -> Saved:
-    """What the file holds. Raises SavedFileError if it isn't whole or isn't layerkit's."""
+    """What the file holds. Raises SavedFileError if it isn't whole or isn't layerkit's.
+
+    Raises DocumentError where its document names a part that isn't installed, or is wrong otherwise.
+    """
     return from_bytes(read(path, memory() // 2, SavedFileError), str(path))
 
 
@@ -131,7 +134,7 @@ def to_bytes(saved: Saved) -> bytes:
 
 
 def from_bytes(content: bytes, source: str) -> Saved:
-    """What the bytes of a saved file hold. Raises SavedFileError."""
+    """What the bytes of a saved file hold. Raises SavedFileError, and DocumentError as `load` does."""
     start, body = _split(content, source)
     metadata = _metadata(start, source)
     digest = metadata.get("sha256", "")

@@ -16,7 +16,7 @@ from layerkit.entry import Entry
 from layerkit.errors import LayerkitError
 from layerkit.network import Network, build
 from layerkit.ops import Array
-from layerkit.parts import Dtype, Engine
+from layerkit.parts import Engine
 from layerkit.testing.arrays import expect_close, fresh, normal
 from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
 from layerkit.testing.layer_subject import Subject
@@ -28,17 +28,17 @@ _STEPS = 2
 @check("gradient_batched", "evaluation")
 def gradient_chained(subject: Subject) -> None:
     """Between two dense layers, the gradient of every parameter of the network is the slope of its loss."""
-    network, rows = _network(subject), _rows(subject)
+    network = _network(subject)
     for name in network.trained:
-        slopes = [_slope_of(network, rows(turn, network), name, turn) for turn in range(3)]
+        slopes = [_slope_of(network, _rows(subject, network, turn), name, turn) for turn in range(3)]
         expect_slopes(f"in a network, dL/d({name})", slopes)
 
 
 @check("gradient_chained", "zeros", "array_api_strict", "branches", "in_place", "jax")
 def engines(subject: Subject) -> None:
     """Two training steps and a prediction give the same on every installed engine."""
-    network, sample = _network(subject), _rows(subject)
-    batch = sample(0, network)
+    network = _network(subject)
+    batch = _rows(subject, network, 0)
     parameters = network.initial(0, np)
     due = _trained(network, fresh(parameters), batch)
     left_out = []
@@ -72,8 +72,8 @@ def engines(subject: Subject) -> None:
         raise CheckSkipped(left_out[0])
 
 
-def _network(subject: Subject, dtype: Dtype = "float64") -> Network:
-    """dense, the layer, dense: as far as its input and output allow them."""
+def _network(subject: Subject) -> Network:
+    """dense, the layer, dense: as far as its input and output allow them. In float64."""
     shape = subject.shapes[0]
     entries = [Entry(layer=subject.part)]
     if not subject.integer:
@@ -81,17 +81,14 @@ def _network(subject: Subject, dtype: Dtype = "float64") -> Network:
     if subject.part.output_shape(shape):
         entries.append(Entry(layer=Dense(units=2)))
     try:
-        return build(entries, shape, dtype, HalfSquaredError(), integers=subject.integer)
+        return build(entries, shape, "float64", HalfSquaredError(), integers=subject.integer)
     except LayerkitError as error:
         raise CheckFailed(f"no network can be built around it: {error}", input=list(shape)) from None
 
 
-def _rows(subject: Subject) -> Any:
-    def of_turn(turn: int, network: Network) -> Rows:
-        x = subject.sample((4, *network.input_shape), turn)
-        return Rows(x, normal((4, *network.output_shape), 700 + turn))
-
-    return of_turn
+def _rows(subject: Subject, network: Network, turn: int) -> Rows:
+    x = subject.sample((4, *network.input_shape), turn)
+    return Rows(x, normal((4, *network.output_shape), 700 + turn))
 
 
 def _slope_of(network: Network, rows: Rows, name: str, turn: int) -> tuple[Slope, Any]:
