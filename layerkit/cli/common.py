@@ -89,11 +89,14 @@ def format_option(function: Command) -> Command:
 
 
 def notices_on_stderr() -> None:
-    """Print layerkit's notices as lines on stderr, and no other warning."""
+    """Print layerkit's notices as lines on stderr, each once, and no other warning."""
     from layerkit.errors import Notice
 
+    said: set[str] = set()
+
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
-        if issubclass(category, Notice):
+        if issubclass(category, Notice) and str(message) not in said:
+            said.add(str(message))
             click.echo(f"note: {message}", err=True)
 
     warnings.simplefilter("always", Notice)

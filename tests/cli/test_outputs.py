@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from layerkit import Notice
+from layerkit.cli.common import notices_on_stderr
 
 
 @pytest.fixture
@@ -92,3 +96,11 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     command = f"{sys.executable} -m layerkit schema | head -c 1"
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert (ran.stdout, ran.stderr) == ("{", "")
+
+
+def test_a_notice_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        notices_on_stderr()
+        for message in ("a schedule at 0", "a schedule at 0", "a softmax of one unit"):
+            warnings.warn(message, Notice, stacklevel=1)
+    assert capsys.readouterr().err == "note: a schedule at 0\nnote: a softmax of one unit\n"
