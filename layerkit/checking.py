@@ -8,9 +8,9 @@ from pathlib import Path
 from layerkit import storage
 from layerkit.data import fitting
 from layerkit.document import Document
-from layerkit.errors import Fault, LayerkitError
+from layerkit.errors import Fault, LayerkitError, SaveError
 from layerkit.model import Model
-from layerkit.opening import check_fit, read_document, with_fit_of
+from layerkit.opening import check_fit, check_place, read_document, with_fit_of
 
 
 def faults_of_model(path: Path) -> list[Fault]:
@@ -20,15 +20,17 @@ def faults_of_model(path: Path) -> list[Fault]:
     document: Document | None = None
     saved_path = path if path.suffix == storage.SUFFIX else path.with_suffix(storage.SUFFIX)
     try:
-        if os.path.lexists(saved_path) or saved_path == path:
-            saved = storage.load(saved_path)
-            document = saved.document
+        if saved_path != path:
+            document = read_document(path, None, saved_path)
+            check_place(saved_path, Model.of(document, path.parent, None).data_files)
+    except SaveError as error:
+        return list(error.faults)
     except LayerkitError as error:
         faults += error.faults
     try:
-        if saved_path != path:
-            document = None
-            document = read_document(path, None, saved_path)
+        if os.path.lexists(saved_path) or saved_path == path:
+            saved = storage.load(saved_path)
+            document = saved.document if saved_path == path else document
     except LayerkitError as error:
         faults += error.faults
     if document is not None:
@@ -57,7 +59,7 @@ def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
             if fitting.fitted(document):
                 model.session()
         elif document.loss is not None and document.optimizer is not None:
-            model.train(steps=1)
+            model.run(model.plan(steps=1)._replace(validation=None))
         else:
             model.predict()
     except LayerkitError as error:

@@ -59,7 +59,8 @@ class Training(Declared):
     clip_norm: float | None = Field(None, gt=0)
     """The largest length of a step's gradient, over all parameters together."""
     class_weights: Annotated[
-        ClassWeights | None, or_else('should be "balanced", or a number from 0 for each class: {"rare": 5.0}')
+        ClassWeights | None,
+        or_else('should be "balanced", or a number from 0 for each class by its name: {"rare": 5.0}'),
     ] = None
     """How much a row of each class counts in training."""
     sample_weights: str | None = None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import registry
+from layerkit.engines.checks import check_optimizer
 from layerkit.engines.session import Recipe, State
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
@@ -111,10 +112,11 @@ def explain(
         updated: dict[str, Array] = {}
         slots: dict[str, dict[str, Array]] = {slot: {} for slot in state.slots}
         factor, shrink = recipe.factor(step), _shrink(recipe, gradients)
+        check_optimizer(recipe.optimizer, network.dtype)
         if recipe.optimizer is not None and gradients:
             optimizer, now = recipe.optimizer.at(factor), float(step - recipe.steps_before)
             for name, gradient in gradients.items():
-                held = {slot: own[name] for slot, own in state.slots.items()}
+                held = {slot: np.array(own[name]) for slot, own in state.slots.items()}
                 taken = gradient if shrink == 1.0 else gradient * shrink
                 updated[name], changed = optimizer.update(state.parameters[name], taken, held, now)
                 for slot in slots:
@@ -125,8 +127,9 @@ def explain(
         StageValues(stage.name, registry.name_of(type(stage.layer)), arrays[i], arrays[i + 1], upstream[i + 1])
         for i, stage in enumerate(network.stages)
     )
-    parameters = dict(state.parameters)
-    return Explanation(stages, t, weights, loss, gradients, parameters, updated, state.slots, slots, factor, shrink)
+    before = {name: np.array(array) for name, array in state.parameters.items()}
+    kept = {slot: {name: np.array(array) for name, array in own.items()} for slot, own in state.slots.items()}
+    return Explanation(stages, t, weights, loss, gradients, before, updated, kept, slots, factor, shrink)
 
 
 def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:

@@ -98,7 +98,7 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise _RefusedError(f"a number of {len(text):,} digits is beyond any float", text) from None
+        raise _RefusedError(f"a number of {len(text.lstrip('-')):,} digits is beyond any float", text) from None
 
 
 def _values(text: str) -> Iterator[tuple[Path, int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import repeat
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from layerkit import storage
 from layerkit.data import encoding, fitting, reading
 from layerkit.data.batches import InMemory, Rows, Source, regrouped, steps_per_epoch
-from layerkit.data.preparing import encoder, fitted_on, prepare
+from layerkit.data.preparing import Prepared, encoder, fitted_on, prepare
 from layerkit.data.reading import Tables, some
 from layerkit.data.splitting import Nothing, Side
 from layerkit.data.streaming import Streamed
@@ -24,7 +25,7 @@ from layerkit.data.weighting import weights_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DocumentError, PartError
+from layerkit.errors import DataError, DocumentError, Notice, PartError
 from layerkit.files import check_apart
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
@@ -84,6 +85,8 @@ class Model:
         self._state: State | None = None
         self._steps_before = 0
         self._held_out: tuple[int, ...] | None = None
+        self._given: set[Path] = set()
+        """The data files that it was given since it was made."""
         self._epoch = 0
         self._history = History()
 
@@ -214,8 +217,8 @@ class Model:
     def evaluate(self, x: Any = None, y: Any = None) -> Figures:
         """{"loss": …} and each metric over these rows; without x, over the validation rows, or all rows."""
         if x is None:
-            training, validation = self._prepared(self._tables(None, y))
-            return self._figures(self.session(), validation or training)
+            prepared = self._prepared(self._tables(None, y))
+            return self._figures(self.session(), prepared.validation or prepared.training)
         session, side = self.session(), Side(some(self._tables(x, y)), Nothing(), False)
         return self._figures(session, Streamed(side, encoder(self._document), ROWS_PER_PASS))
 
@@ -232,10 +235,7 @@ class Model:
         if document.loss is not None and encoding.has_targets(document, table):
             due = encoding.targets(document, table, network.output_shape)
             counts = weights_of(document, Rows(rows, due, encoding.sample_weights(document, table)))
-        training = document.training
-        # a schedule's epochs are those of the run, not of the rows that are explained
-        count = self._prepared(self._tables(None))[0].count if training.schedule and training.data else len(rows)
-        per_epoch = steps_per_epoch(count, training.batch_size)
+        per_epoch = self._steps_per_epoch(len(rows)) if document.training.schedule else 1
         factor = factor_of(document, declared_goal(document, per_epoch) or 1, per_epoch)
         return explain(network, recipe_of(document, factor, self._steps_before), self._current(), rows, due, counts)
 
@@ -277,7 +277,8 @@ class Model:
         for field in ("loss", "optimizer"):
             if getattr(self._document, field) is None:
                 raise DocumentError(f'the document has no "{field}", so it can\'t be trained', field)
-        rows, validation = self._prepared(self._tables(x, y, weights))
+        prepared = self._prepared(self._tables(x, y, weights))
+        rows, validation = prepared.training, prepared.validation
         if not self.network.trained:
             raise DocumentError("no stage has a parameter to train", "layers")
         size = batch_size or training.batch_size
@@ -294,7 +295,8 @@ class Model:
         patience = patience_of(self._document, bool(validation), since)
         factor = factor_of(self._document, declared or goal, per_epoch)
         notice_standstill(factor, self.step, goal)
-        return Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
+        run = Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
+        return run._replace(held_out=prepared.held_out)
 
     def run(
         self,
@@ -312,6 +314,7 @@ class Model:
         def follow() -> None:
             self._state = session.state
             self._epoch = self.step // run.steps_per_epoch
+            self._held_out = run.held_out if self.step > first else self._held_out
 
         def checkpoint() -> None:
             if save is not None:
@@ -356,7 +359,7 @@ class Model:
         if target is None:
             raise DocumentError("a model made in code has no place of its own: give save a path")
         storage.check_suffix(target)
-        check_apart(target, self.data_files)
+        check_apart(target, [*self.data_files, *self._given])
         state, history = self._current(), self._history
         saved = storage.Saved(
             document=self._document,
@@ -372,16 +375,30 @@ class Model:
         return target
 
     def _tables(self, x: Any, y: Any = None, weights: Any = None) -> Tables:
+        if isinstance(x, str | Path):
+            self._given.add(Path(x))
         return reading.given(self._document, self._folder, x, y, weights)
 
-    def _prepared(self, tables: Tables) -> tuple[Source, Source | None]:
+    def _prepared(self, tables: Tables) -> Prepared:
         prepared = prepare(self._document, some(tables), self._folder)
-        if prepared.held_out is not None:
+        if self.step:
             notice_other_rows(self._held_out, prepared.held_out)
-            self._held_out = prepared.held_out
         if prepared.document is not self._document:
             self._document, self._network = prepared.document, None
-        return prepared.training, prepared.validation
+        return prepared
+
+    def _steps_per_epoch(self, rows: int) -> int:
+        """As many as the last epoch had; before there is one, those of the document's own data, or of so many rows."""
+        training, ends = self._document.training, self._history.columns.get("step", ())
+        if ends:
+            return int(ends[-1] - (ends[-2] if len(ends) > 1 else 0))
+        if training.data is not None:
+            try:
+                tables = some(reading.own(self._document, self._folder))
+                rows = prepare(self._document, tables, self._folder).training.count
+            except DataError as error:
+                warnings.warn(f"an epoch is taken to be of the rows that are given: {error}", Notice, stacklevel=4)
+        return steps_per_epoch(rows, training.batch_size)
 
     def _current(self) -> State:
         if self._state is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,12 @@ import numpy as np
 from layerkit import history, registry, storage
 from layerkit.data import fitting
 from layerkit.document import Document, located, parse, read_text
-from layerkit.errors import DocumentError, Fault, Notice, SavedFileError
-from layerkit.files import check_apart, regular_file
+from layerkit.errors import DocumentError, Fault, Notice, SavedFileError, SaveError
+from layerkit.files import regular_file
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
-from layerkit.standing import STEPS_BEFORE
+from layerkit.standing import HELD_OUT, STEPS_BEFORE
 
 BEGIN_AGAIN = "`layerkit train --restart` begins again"
 
@@ -52,7 +52,7 @@ def open_model(
     else:
         document = read_document(path, changes, source)
     model = Model.of(document, path.parent, source)
-    check_apart(source, model.data_files)
+    check_place(source, model.data_files)
     if saved is None and not restart and os.path.lexists(source):
         saved = storage.load(source)
     if saved is None:
@@ -76,6 +76,13 @@ def saved_path(path: Path, target: Path | None = None) -> Path:
     if target is not None:
         storage.check_suffix(target)
     return target or regular_file(path, DocumentError).with_suffix(storage.SUFFIX)
+
+
+def check_place(source: Path, data_files: Iterable[Path]) -> None:
+    """Raise SaveError where the saved file's place is that of the data."""
+    for data in data_files:
+        if source.exists() and data.exists() and source.samefile(data):
+            raise SaveError("holds the document's data, and the model would be saved there: rename it", str(source))
 
 
 def read_document(path: Path, changes: Mapping[str, Any] | None, saved: Path) -> Document:
@@ -146,6 +153,9 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
     before = saved.state.get(STEPS_BEFORE, np.zeros(1, np.int64))
     if before.shape != (1,) or before.dtype.kind != "i" or not 0 <= before[0] <= saved.step:
         faults.append(Fault(f"{source}, state.{STEPS_BEFORE}", f"should be a number of steps; {BEGIN_AGAIN}"))
+    held_out = saved.state.get(HELD_OUT, np.zeros(2, np.int64))
+    if held_out.shape != (2,) or held_out.dtype.kind != "i":
+        faults.append(Fault(f"{source}, state.{HELD_OUT}", f"should be two checksums; {BEGIN_AGAIN}"))
     for name, message in history.faults(saved.history, saved.state, due):
         faults.append(Fault(f"{source}, {name}", f"{message}; {BEGIN_AGAIN}"))
     if faults:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import registry
+from layerkit.data.tables import place_of
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
 from layerkit.errors import DocumentError, Notice, PartError, did_you_mean
@@ -77,18 +78,19 @@ def notice_loss(network: Network) -> None:
 
 
 def notice_one_class(document: Document) -> None:
-    """Say so where the training rows hold one category of an output alone."""
+    """Say so where the training rows hold one category of an output alone, which a single number then stands for."""
     for each in document.output or ():
-        if each.classes and each.fitted:
-            values = {*each.decode(np.eye(each.width) if each.width > 1 else np.array([[0.0], [1.0]]))}
-            if len(values) == 1:
-                message = f'every training row has the same "{each.column}", {values.pop()!r}: nothing is told apart'
+        if each.classes and each.fitted and each.width == 1:
+            with naming(each, "decode", place_of(each)):
+                one, other = each.decode(np.array([[0.0], [1.0]]))
+            if one == other:
+                message = f'every training row has the same "{each.column}", {one!r}: nothing is told apart'
                 warnings.warn(message, Notice, stacklevel=4)
 
 
-def notice_other_rows(before: Sequence[int] | None, now: Sequence[int]) -> None:
+def notice_other_rows(before: Sequence[int] | None, now: Sequence[int] | None) -> None:
     """Say so where a fraction of the rows holds out others than before, of which any may have trained the model."""
-    if before is not None and tuple(before) != tuple(now):
+    if None not in (before, now) and before != now:
         message = "other rows are held out for validation than before: rows that trained the model may validate it now"
         warnings.warn(f"{message}; a file of their own keeps them apart", Notice, stacklevel=4)
 

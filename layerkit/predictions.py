@@ -65,7 +65,8 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
                 yield text.getvalue().encode()
         case ".jsonl":
             for block in blocks:
-                rows = (dict(zip(block.columns, row)) for row in zip(*block.columns.values()))
+                columns = block.columns
+                rows = (dict(zip(columns, row)) for row in zip(*columns.values()))
                 yield "".join(jsontext.dumps(row) + "\n" for row in rows).encode()
         case ".npz":
             content, whole = io.BytesIO(), end_to_end(blocks)

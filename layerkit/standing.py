@@ -45,7 +45,7 @@ def saved_state(saved: Saved, document: Document, network: Network) -> tuple[Sta
 def saved_held_out(saved: Saved) -> tuple[int, ...] | None:
     """The checksums of the rows that a saved run held out, if it did."""
     known = saved.state.get(HELD_OUT)
-    return None if known is None or known.dtype.kind != "i" else tuple(map(int, known.reshape(-1)[:2]))
+    return None if known is None else tuple(map(int, known))
 
 
 def standing(steps_before: int, held_out: Sequence[int] | None) -> dict[str, Array]:

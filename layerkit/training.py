@@ -54,6 +54,8 @@ class Run(NamedTuple):
     factor: Callable[[int], float]
     """What the learning_rate is multiplied by at each step, counted from 1."""
     patience: Patience | None = None
+    held_out: tuple[int, int] | None = None
+    """By what the rows that were held out of these are known again."""
 
     @property
     def steps_per_epoch(self) -> int:

@@ -143,3 +143,14 @@ def test_what_decides_the_update_is_shown(tmp_path: Path, cli: Any) -> None:
     assert "  the schedule multiplies the learning_rate by 0.5\n" in shown
     assert f"  clip_norm multiplies the gradients by {found['clip_factor']!r}\n" in shown
     assert f"    momentum after  {found['updated_slots']['momentum'][name]}\n" in shown
+
+
+def test_what_explain_gives_is_nobody_elses() -> None:
+    subject = Model(**{**model().document.to_json(), "optimizer": "adam"})
+    subject.train(X, T, steps=2)
+    explained, again = subject.explain(X, T), subject.explain(X, T)
+    for slot in explained.slots.values():
+        for array in slot.values():
+            array[...] = 99.0
+    for name, array in again.updated.items():
+        np.testing.assert_array_equal(subject.explain(X, T).updated[name], array)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
 from copy import copy, deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 import layerkit
-from layerkit import Adam, CrossEntropy, DataError, Dense, DocumentError, Model, Notice, ReLU, Softmax
+from layerkit import (
+    Adam,
+    Column,
+    CrossEntropy,
+    DataError,
+    Dense,
+    DocumentError,
+    Model,
+    Notice,
+    ReLU,
+    SaveError,
+    Softmax,
+)
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -288,3 +302,44 @@ def test_class_numbers_that_are_none_are_told_what_they_should_be(y: Any) -> Non
     model = Model(input=[1], layers=[Dense(units=3), "softmax"], loss="cross_entropy", optimizer="sgd")
     with pytest.raises(DataError, match=r"class numbers are whole numbers, \[\] a row, and these are"):
         model.train([[1.0], [2.0]], y, steps=1)
+
+
+def test_a_model_is_not_saved_over_a_file_that_it_was_trained_on(tmp_path: Path) -> None:
+    data = tmp_path / "rows.safetensors"
+    save_file({"x": X[:4].astype("f4"), "y": LABELS[:4]}, data)
+    model = classifier()
+    model.train(data, steps=1)
+    with pytest.raises(SaveError, match="would write over"):
+        model.save(data)
+
+
+class Labels(Column):
+    """Several labels a row, each a number of 0 or 1."""
+
+    classes: ClassVar[bool] = True
+    fitted = property(lambda self: True)  # type: ignore[assignment]
+    width = property(lambda self: 2)  # type: ignore[assignment]
+    names = property(lambda self: ("a", "b"))  # type: ignore[assignment]
+
+    def fit(self, values: Any, units: int | None = None) -> Any:
+        return self
+
+    def encode(self, values: Any) -> Any:
+        return np.array([["a" in value, "b" in value] for value in values], dtype=float).reshape(-1, 2)
+
+    def decode(self, encoded: Any) -> Any:
+        return [[name for name, number in zip("ab", row) if number > 0.5] for row in encoded]
+
+
+def test_a_column_of_several_labels_a_row_is_trained_in_silence() -> None:
+    model = Model(
+        input=[{"column": "x"}],
+        output=Labels(column="y"),
+        layers=[Dense(units=2), "sigmoid"],
+        loss="binary_cross_entropy",
+        optimizer="sgd",
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.train({"x": [1.0, 2.0, 3.0], "y": ["ab", "b", "a"]}, steps=1)
+    assert len(model.labels({"x": [1.0]})["y"]) == 1

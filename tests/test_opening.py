@@ -125,3 +125,37 @@ def test_data_that_holds_out_other_rows_than_before_is_noticed(data: Any, models
     (models / "iris.csv").write_text("\n".join([header, *rows[::-1]]) + "\n")
     with pytest.warns(Notice, match="other rows are held out for validation than before"):
         layerkit.load(models / "iris.json").evaluate()
+
+
+def test_rows_that_were_looked_at_before_any_step_are_none_that_trained(models: Path) -> None:
+    columns = {
+        "sepal_length": [5.0, 6.0],
+        "sepal_width": [3.0] * 2,
+        "petal_length": [1.0, 4.0],
+        "petal_width": [1.0] * 2,
+    }
+    rows = {name: values * 10 for name, values in (columns | {"species": ["setosa", "virginica"]}).items()}
+    model = layerkit.load(models / "iris.json")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.evaluate()
+        model.plan(rows, steps=1)
+        model.train(steps=2)
+    with pytest.warns(Notice, match="other rows are held out"):
+        model.plan(rows, steps=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.evaluate()  # a plan trains nothing, and changes nothing
+
+
+def test_a_saved_file_with_a_schedule_is_explained_without_the_data_that_trained_it(models: Path) -> None:
+    document = json.loads((models / "iris.json").read_text())
+    document["training"] |= {"schedule": "cosine", "epochs": 10}
+    (models / "iris.json").write_text(json.dumps(document))
+    model = layerkit.load(models / "iris.json")
+    model.train(epochs=5)
+    saved, rows = model.save(), (models / "iris.csv").read_text().splitlines()
+    row = dict(zip(rows[0].split(","), rows[1].split(",")))
+    due = model.explain([row]).schedule_factor
+    (models / "iris.csv").unlink()
+    assert layerkit.load(saved).explain([row]).schedule_factor == due == pytest.approx(0.5)

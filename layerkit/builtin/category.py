@@ -34,6 +34,8 @@ class Category(Column):
     def _categories_fit(self) -> Self:
         if self.categories is not None and len(set(self.categories)) < len(self.categories):
             raise refuse("lists a category twice")
+        if self.categories == ():
+            raise refuse("lists no category; left out, they are those of the training rows")
         self._check_binary(self.categories or (), self.encoding)
         return self
 
@@ -166,7 +168,7 @@ def _spellings(cell: Any) -> tuple[str, ...]:
     if is_missing(cell):
         return ("",)
     if isinstance(cell, str):
-        if _WHOLE.fullmatch(cell):
+        if cell[-1:].isdigit() and _WHOLE.fullmatch(cell):
             return cell, cell.removesuffix(".0") if cell.endswith(".0") else f"{cell}.0"
         return (cell, *_BOOLEANS.get(cell.lower(), ()))
     if isinstance(cell, bool | np.bool_):

@@ -50,7 +50,7 @@ class Number(Column):
         numbers = cells[~np.isnan(cells)]
         if not len(numbers):
             return self
-        with np.errstate(over="ignore"):  # NumPy's floats become infinite where Python's raise
+        with np.errstate(over="ignore", invalid="ignore"):  # NumPy's floats become infinite where Python's raise
             # from the first of them on, so that a column that never changes has no deviation, whatever is rounded
             added, beyond = len(numbers), numbers - numbers[0]
             mean, squares = numbers[0] + np.mean(beyond), np.sum((beyond - np.mean(beyond)) ** 2)

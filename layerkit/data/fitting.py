@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import index
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -63,9 +64,11 @@ def network_of(document: Document) -> Network:
     if document.optimizer is not None:
         with naming(document.optimizer, "slots", "optimizer"):
             slots = len(document.optimizer.slots)
-    integers = all(each.whole for each in document.input) if document.columns else document.input.dtype == "int64"
+    integers = (
+        all(_asked(each, "whole") for each in document.input) if document.columns else document.input.dtype == "int64"
+    )
     network = build(document.layers, shape, document.dtype, document.loss, slots, integers)
-    if document.output is not None and all(each.fitted for each in document.output):
+    if document.output is not None and all(_asked(each, "fitted") for each in document.output):
         _check_names(document.output)
         due = sum(map(_width, document.output))
         if network.output_shape != (due,):
@@ -83,23 +86,22 @@ def _asked(each: Column, name: str) -> Any:
 
 
 def _width(each: Column) -> int:
-    width = _asked(each, "width")
-    if not isinstance(width, int):
-        raise PartError(f"{type(each).__name__}.width is {width!r:.60} where a whole number is due", place_of(each))
-    return width
+    with naming(each, "width", place_of(each)):
+        return index(each.width)
 
 
 def _check_names(columns: Sequence[Column]) -> None:
     """Raise unless all that predictions are called differs: each number of each column, and its value beside them."""
     called: dict[str, Column] = {}
     for each in columns:
-        names = [*map(str, _asked(each, "names"))]
-        if len(names) != each.width:
+        with naming(each, "names", place_of(each)):
+            names = [*map(str, each.names)]
+        if len(names) != _width(each):
             message = (
                 f"{type(each).__name__}.names are {len(names)} ({', '.join(names)}) where its width is {each.width}"
             )
             raise PartError(message, place_of(each))
-        for name in [*([each.column] if each.shows_value else []), *names]:
+        for name in [*([each.column] if _asked(each, "shows_value") else []), *names]:
             if name in called:
                 message = f'a prediction would be called "{name}" twice, for the column "{called[name].column}", too'
                 raise DocumentError(message, place_of(each))

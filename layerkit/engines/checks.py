@@ -46,6 +46,7 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
     given, square = updated(flat), updated(flat.reshape(2, 2))
     for name, found in given.items():
         check_updated(optimizer, name, found, flat)
+        check_updated(optimizer, name, square[name], flat.reshape(2, 2))
     alone = [updated(flat[i : i + 1].reshape(1, 1)) for i in range(len(flat))]
     for name, found in given.items():
         for due in (np.concatenate([np.reshape(each[name], -1) for each in alone]), np.reshape(square[name], -1)):

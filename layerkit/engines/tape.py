@@ -25,7 +25,7 @@ _STEADY = {np.where, np.clip, np.astype, np.round, np.asarray, np.zeros_like, np
 """Functions that are no ufuncs, and give the shape of what they are given, too."""
 
 _SHAPED_BY_VALUES = {
-    *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount, np.repeat),
+    *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount),
     *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
     *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
 }
@@ -89,7 +89,7 @@ class Tape:
                 raise UnrecordableError("a part changes an array in place")
 
     def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
-        if _is_shaped_by_values(function, args):
+        if _is_shaped_by_values(function, args, kwargs, watched):
             raise UnrecordableError(f"{function} gives a shape that values decide")
         # what writes into an array fails, and is called at each step from now on
         result = function(*_read_only(args), **_read_only(kwargs))
@@ -192,11 +192,16 @@ def _unwrapped(value: Any, numbers: Mapping[int, Array] = {}) -> Any:
     return value
 
 
-def _is_shaped_by_values(function: Any, args: tuple[Any, ...]) -> bool:
+def _is_shaped_by_values(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> bool:
     """Whether a part may go by the result's shape, and with it by values that no other step has."""
-    if function is operator.getitem:
-        return any(isinstance(each, np.ndarray) and each.dtype == bool for each in flattened((args[1],)))
-    return function in _SHAPED_BY_VALUES or (function is np.where and len(args) == 1)
+    deciding: list[Any]
+    if function is operator.getitem:  # by a mask
+        deciding = [each for each in flattened((args[1],)) if isinstance(each, np.ndarray) and each.dtype == bool]
+    elif function is np.repeat:
+        deciding = [*args[1:2], kwargs.get("repeats")]
+    else:
+        return function in _SHAPED_BY_VALUES or (function is np.where and len(args) == 1)
+    return any(each is own for each in deciding for own in watched)
 
 
 def _read_only(value: Any) -> Any:

@@ -142,7 +142,10 @@ def test_missing_is_one_of_two_words_or_a_number() -> None:
 test_conformance = conformance(Number(column="a", missing="mean"), Number(column="a", missing=0.0, scale="none"))
 
 
-@pytest.mark.parametrize(("first", "second"), [([1e300] * 2, [0.0] * 2), ([1e154] * 1000, [0.0] * 1000)])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("first", "second"), [([1e300] * 2, [0.0] * 2), ([1e154] * 1000, [0.0] * 1000), ([1e308, -1e308], [])]
+)
 def test_blocks_too_far_apart_for_a_deviation_are_refused(first: list[float], second: list[float]) -> None:
     with pytest.raises(CellError, match='too far out for a mean and a deviation; "scale": "none" takes it'):
         Number(column="a").fit(first).fit(second)

@@ -186,7 +186,8 @@ def test_nothing_is_saved_over_the_documents_data(options: Any, beside_data: Pat
     before = (beside_data / "rows.safetensors").read_bytes()
     ran = cli("train", beside_data / "rows.json", *options)
     assert ran.code == 1
-    assert f"would write over {beside_data / 'rows.safetensors'}, which is read" in ran.err
+    assert f"{beside_data / 'rows.safetensors'}: holds the document's data" in ran.err
+    assert "the model would be saved there: rename it" in cli("check", beside_data / "rows.json").out
     assert (beside_data / "rows.safetensors").read_bytes() == before
     assert cli("train", beside_data / "rows.json", "--output", beside_data / "other.safetensors").code == 0
 

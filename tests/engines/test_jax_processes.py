@@ -150,25 +150,15 @@ def test_the_benchmark_of_processes_compares_two_with_one() -> None:
     assert re.fullmatch(r"medium: \S+ ms by one, \S+ ms by 2, ratio \d+\.\d\d\n", shown)
 
 
-def test_processors_that_round_otherwise_begin_with_the_firsts_parameters(document: Path) -> None:
-    fields = json.loads(document.read_text())
-    for layer in fields["layers"]:
-        layer["kernel"] = "he_normal"
-    document.write_text(json.dumps(fields))
-    due = trained(document, 8)
-    place = ["--engine", "jax", "--coordinator", f"localhost:{free_port()}", "--num-processes", "2", "--process-id"]
-    older = {"NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"}
-    two = [started(document, *place, str(i), "--steps", "8", environment=older if i else {}) for i in range(2)]
-    assert [code for code, _, _ in ended(two)] == [0, 0]
-    expect_same(document.with_suffix(".safetensors"), due)
-
-
 IN_PYTHON = """
-import sys, time, jax, layerkit
+import sys, time, jax, numpy, layerkit
 port, number, document = sys.argv[1:]
 jax.distributed.initialize(f"localhost:{port}", 2, int(number))
 model = layerkit.load(document)
 model.engine = "jax"
+if number == "1":  # as on another kind of processor
+    first = model._current()
+    model._state = first._replace(parameters={k: numpy.nextafter(v, 1) for k, v in first.parameters.items()})
 model.train(steps=300, report=lambda progress: time.sleep(0.05 * int(number)))
 if number == "0":
     model.save()
@@ -176,7 +166,7 @@ jax.distributed.shutdown()
 """
 
 
-def test_processes_that_python_joined_take_the_same_steps_however_long_each_takes(document: Path) -> None:
+def test_processes_that_python_joined_take_the_same_steps_from_the_firsts_parameters(document: Path) -> None:
     due, port = trained(document, 300), str(free_port())
     two = [
         subprocess.Popen([sys.executable, "-c", IN_PYTHON, port, str(i), str(document)], stdout=subprocess.DEVNULL)

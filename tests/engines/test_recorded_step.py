@@ -245,3 +245,19 @@ def test_what_no_tape_can_take_is_called_at_each_step(layer: type[Passing]) -> N
     due = np.mean([model.evaluate(x[i : i + 1], t[i : i + 1])["loss"] for i in (0, 1)])
     model.train(x, t, epochs=3)
     np.testing.assert_allclose(model.history["loss"], due, rtol=1e-12)
+
+
+class Doubles(Passing):
+    """Every column twice, and then those of a mask of its own."""
+
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        xp = x.__array_namespace__()
+        twice = xp.repeat(x, 2, axis=1)
+        return twice[:, np.array([True, False] * x.shape[1])]
+
+
+def test_what_has_the_shape_that_a_part_gives_it_stays_on_tape() -> None:
+    model = Model(input=[3], layers=[Doubles(), Dense(units=1)], loss="half_squared_error", optimizer="sgd")
+    session = model.session()
+    session.train([Rows(RNG.normal(size=(5, 3)).astype("f4"), np.zeros((5, 1), "f4"))] * 3)
+    assert all(session._recorded.values())  # type: ignore[attr-defined]
