@@ -60,9 +60,8 @@ def step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, S
 def _passes(problem: Problem, rows: int, layers: Sequence[Pair], dlayers: Sequence[Pair]) -> Step:
     """Forward and back over so many rows: gives the loss, and puts the gradient into `dlayers`."""
     dtype, last = problem.dtype, len(layers) - 1
-    y, dy, zeros = ([_zeros(dtype, rows, units) for units in problem.sizes[1:]] for _ in range(3))
-    masks = [np.empty(each.shape, np.bool) for each in y]
-    ones, ones_of_rows, share = np.ones_like(y[last]), np.ones(rows, dtype), np.array(1.0 / rows, dtype)
+    y, dy, zeros, slopes = ([_zeros(dtype, rows, units) for units in problem.sizes[1:]] for _ in range(4))
+    ones, row, share = np.ones_like(y[last]), np.ones((1, rows), dtype), np.array(1.0 / rows, dtype)
     forward, back, across = (list(map(_product, out)) for out in (y, dy, [dkernel for dkernel, _ in dlayers]))
     finish = FINISH[problem.output, problem.loss]
 
@@ -75,14 +74,15 @@ def _passes(problem: Problem, rows: int, layers: Sequence[Pair], dlayers: Sequen
                 np.maximum(z, zeros[i], out=z)
         dz = dy[last]
         loss = finish(y[last], t, ones, dz)
-        dz *= share
+        if rows > 1:
+            dz *= share
         for i in range(last, -1, -1):
             dkernel, dbias = dlayers[i]
             across[i](inputs[i].T, dz, dkernel)
-            np.dot(ones_of_rows, dz, dbias)
+            np.dot(row, dz, dbias)
             if i:
                 dz = back[i - 1](dz, layers[i][0].T, dy[i - 1])
-                dz *= np.greater(y[i - 1], zeros[i - 1], masks[i - 1])
+                dz *= np.sign(y[i - 1], out=slopes[i - 1])  # y is never below 0
         return loss / rows
 
     return passes
@@ -105,7 +105,8 @@ def _views(vector: Any, sizes: Sequence[int]) -> list[Pair]:
     views, first = [], 0
     for inputs, units in pairwise(sizes):
         middle, end = first + inputs * units, first + inputs * units + units
-        views.append((vector[first:middle].reshape(inputs, units), vector[middle:end]))
+        # a bias is a row: what has the shape of one row of a batch is added to it in half the time
+        views.append((vector[first:middle].reshape(inputs, units), vector[middle:end].reshape(1, units)))
         first = end
     return views
 
