@@ -32,13 +32,11 @@ def prepare(task: Task) -> Steps:
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import print_epoch, read
+    from contenders.reading import print_epoch, read_one_hot
 
     assert task.table is not None
     problem, table = task.problem, task.table
-    x, t = read(task)
-    if problem.output == "softmax":
-        t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
+    x, t = read_one_hot(task)
     # "auto" compiles on JAX alone: on PyTorch that takes longer than it saves here
     model = _model(problem, task.parameters, jit_compile="auto")
     losses = model.fit(x, t, batch_size=problem.batch, epochs=table.epochs, verbose=0).history["loss"]

@@ -217,13 +217,11 @@ def _adam(problem: Problem) -> Callable[..., None]:
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import print_epoch, read
+    from contenders.reading import print_epoch, read_one_hot, save
 
     assert task.table is not None
     problem, table = task.problem, task.table
-    x, t = read(task)
-    if problem.output == "softmax":
-        t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
+    x, t = read_one_hot(task)
     step, layers = step_function(problem, task.parameters)
     random = np.random.default_rng(0)
     for _ in range(table.epochs):
@@ -232,5 +230,4 @@ def whole(task: Task) -> None:
             rows = order[first : first + problem.batch]
             total += step(x[rows], t[rows]) * len(rows)
         print_epoch(total / len(x))
-    arrays = {f"{name}_{i}": array for i, pair in enumerate(layers) for name, array in zip(("kernel", "bias"), pair)}
-    np.savez(Path(table.path).with_name("numpy.npz"), **arrays)
+    save(layers, Path(table.path).with_name("numpy.npz"))

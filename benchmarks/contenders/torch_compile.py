@@ -34,23 +34,31 @@ def _step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, 
     def loss_at(weights: Any, x: Any, t: Any) -> Any:
         return loss_of(torch.func.functional_call(network, weights, (x,)), t)
 
-    def sgd(x: Any, t: Any) -> Any:
+    # `taken` is given back, for a compiled graph that changes it in place mixes up its old and its new value
+
+    def sgd(taken: Any, x: Any, t: Any) -> Any:
         gradient, loss = torch.func.grad_and_value(loss_at)(weights, x, t)
         for name, w in weights.items():
             w.sub_(gradient[name], alpha=problem.learning_rate)
-        return loss
+        return taken, loss
 
-    def adam(x: Any, t: Any) -> Any:
+    def adam(taken: Any, x: Any, t: Any) -> Any:
         gradient, loss = torch.func.grad_and_value(loss_at)(weights, x, t)
-        taken.add_(1.0)
+        taken = taken + 1.0
         correction = (1.0 - BETA2**taken).sqrt()
         rate = problem.learning_rate * correction / (1.0 - BETA1**taken)
         for name, w in weights.items():
             m[name].lerp_(gradient[name], 1.0 - BETA1)
             v[name].mul_(BETA2).addcmul_(gradient[name], gradient[name], value=1.0 - BETA2)
             w.sub_(rate * m[name] / (v[name].sqrt() + EPSILON * correction))
+        return taken, loss
+
+    update = adam if problem.optimizer == "adam" else sgd
+    compiled = torch.compile(update, fullgraph=True, dynamic=False)
+
+    def step(x: Any, t: Any) -> Any:
+        nonlocal taken
+        taken, loss = (compiled if len(x) == problem.batch else update)(taken, x, t)
         return loss
 
-    step = adam if problem.optimizer == "adam" else sgd
-    compiled = torch.compile(step, fullgraph=True, dynamic=False)
-    return lambda x, t: (compiled if len(x) == problem.batch else step)(x, t), network
+    return step, network
