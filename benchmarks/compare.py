@@ -25,6 +25,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from entrants import Contender, chosen
 from harness import ComparisonError, Settings, compare
@@ -78,7 +79,8 @@ def measure(
     path: Path | None,
 ) -> None:
     """Print each comparison, and write all so far to the path, if there is one."""
-    figures = {"machine": machine(), "settings": asdict(settings), "results": []}
+    results: list[Any] = []
+    figures = {"machine": machine(), "settings": asdict(settings), "results": results}
     write(path, figures)  # before hours of measuring
     with tempfile.TemporaryDirectory() as parent:
         for name, workload in workloads.items():
@@ -91,7 +93,7 @@ def measure(
                     print(f"{name}: left out: {error}\n", flush=True)
                     break
                 print(lines(result, workload, settings.dtype) + "\n", flush=True)
-                figures["results"].append(result.as_json())
+                results.append(result.as_json())
                 write(path, figures)
 
 
