@@ -19,8 +19,8 @@ class Contender:
     tolerance: float = 1e-9
     """How far its losses in float64 may lie from what is due, as a part of it.
 
-    Keras keeps float32 here and there. Where a gradient is as small as Adam's epsilon, it shows that scikit-learn adds it
-    before the correction.
+    Keras keeps float32 here and there; and where a gradient is as small as Adam's epsilon, it shows that scikit-learn
+    adds it before the correction.
     """
 
     @property
