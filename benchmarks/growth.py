@@ -3,14 +3,14 @@
 Batch, width and depth: the time of one Adam step of a network in memory, as compare.py measures it. Rows: the time of a
 whole process over a table of so many rows, from CSV.
 
-    python benchmarks/growth.py [--axis batch] [--contender NAME] [--output docs/performance.svg] [--json FILE]
+    python benchmarks/growth.py [--contender NAME] [--output docs/performance.svg] [--json FILE]
+    python benchmarks/growth.py --axis batch | --quick   a part of it, drawn only where --output says
     python benchmarks/growth.py --from FILE   draws what --json wrote, and measures nothing
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -18,8 +18,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from compare import ComparisonError, Settings, add_options, chosen, compare, machine, settings_of
-from contenders import Contender
+from entrants import Contender, chosen
+from harness import ComparisonError, Settings, compare
+from machine import machine
+from options import add_options, read, settings_of, write
 from task import CannotRunError
 from workloads import WORKLOADS, Workload
 
@@ -47,24 +49,33 @@ QUICK = 2
 """How many places of an axis the quick run takes."""
 
 
-def measure(axis: str, entrants: Mapping[str, Contender], settings: Settings, quick: bool) -> dict[str, Any]:
-    """Seconds of each contender at each place of an axis: {contender: {place: [each round's]}}. Raises SystemExit."""
-    found: dict[str, Any] = {}
-    for place, workload in list(AXES[axis].items())[: QUICK if quick else None]:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                result = compare(f"{axis} {place}", workload, "adam", entrants, settings, Path(folder))
-            except CannotRunError as error:
-                print(f"{axis}: left out: {error}", flush=True)
-                return found
-            except ComparisonError as error:
-                raise SystemExit(f"error: {error}") from None
-        for name, seconds in result.seconds.items():
-            found.setdefault(name, {})[str(place)] = seconds
-        medians = ", ".join(f"{name} {median(seconds):.3g} s" for name, seconds in result.seconds.items())
-        print(f"{axis} {place}: {medians}", flush=True)
-        for name, why in result.left_out.items():
-            print(f"  {name} left out: {why}", flush=True)
+def places(axis: str, quick: bool) -> dict[int, Workload]:
+    """The workloads along an axis, or the first of them."""
+    return dict(list(AXES[axis].items())[: QUICK if quick else None])
+
+
+def measure(
+    axes: Mapping[str, Mapping[int, Workload]], entrants: Mapping[str, Contender], settings: Settings, path: Path | None
+) -> dict[str, Any]:
+    """The seconds in each round, as {axis: {contender: {place: [seconds]}}}, which go to the path place by place."""
+    found: dict[str, Any] = {axis: {} for axis in axes}
+    figures = {"machine": machine(), "settings": asdict(settings), "seconds": found}
+    write(path, figures)
+    for axis, workloads in axes.items():
+        for place, workload in workloads.items():
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    result = compare(f"{axis} {place}", workload, "adam", entrants, settings, Path(folder))
+                except CannotRunError as error:
+                    print(f"{axis}: left out: {error}", flush=True)
+                    break
+            for name, seconds in result.seconds.items():
+                found[axis].setdefault(name, {})[str(place)] = seconds
+            write(path, figures)
+            medians = ", ".join(f"{name} {median(seconds):.3g} s" for name, seconds in result.seconds.items())
+            print(f"{axis} {place}: {medians}", flush=True)
+            for name, why in result.left_out.items():
+                print(f"  {name} left out: {why}", flush=True)
     return found
 
 
@@ -97,20 +108,24 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--axis", action="append", choices=list(AXES))
-    parser.add_argument("--output", type=Path, default=PICTURE, metavar="FILE", help="the picture")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the picture; docs/performance.svg of the whole")
     parser.add_argument("--from", dest="source", type=Path, metavar="FILE", help="draw these figures")
     add_options(parser)
     options = parser.parse_args(arguments)
     if options.source:
-        draw(json.loads(options.source.read_text(encoding="utf-8"))["seconds"], options.output)
-        return
-    entrants, settings = chosen(options.contender), settings_of(options)
-    found = {axis: measure(axis, entrants, settings, options.quick) for axis in options.axis or AXES}
-    if options.json:
-        written = {"machine": machine(), "settings": asdict(settings), "seconds": found}
-        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    draw(found, options.output)
-    print(f"wrote {options.output}")
+        found = read(options.source, "seconds")
+    else:
+        axes = {axis: places(axis, options.quick) for axis in options.axis or AXES}
+        try:
+            found = measure(axes, chosen(options.contender), settings_of(options), options.json)
+        except ComparisonError as error:
+            raise SystemExit(f"error: {error}") from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+    output = options.output or (None if options.axis or options.quick else PICTURE)
+    if output:
+        draw(found, output)
+        print(f"wrote {output}")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from limits import at_least
+
 COLUMNS = 20
 PIECE = 20_000
 FORMATS = ("csv", "parquet", "npz", "safetensors")
@@ -112,9 +114,9 @@ def peak(folder: Path, form: str, rows: int, buffer: int | None) -> tuple[float,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[10**5, 10**6, 10**7])
+    parser.add_argument("--rows", type=at_least(1), nargs="+", default=[10**5, 10**6, 10**7])
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=FORMATS)
-    parser.add_argument("--buffer", type=int, default=65_536)
+    parser.add_argument("--buffer", type=at_least(1), default=65_536)
     parser.add_argument("--held", action="store_true")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", type=Path, help=argparse.SUPPRESS)

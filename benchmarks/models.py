@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from layerkit.data.encoding import in_units
 from layerkit.errors import LayerkitError
 from layerkit.model import Model
 from layerkit.opening import open_model
+from limits import at_least
 
 MODELS = Path(__file__).parent.parent / "models"
 NAMES = ("iris", "digits", "breast_cancer", "diabetes", "recommender")
@@ -105,13 +106,13 @@ def summary(found: dict[str, list[float]]) -> dict[str, Any]:
     return {"scores": found, "contenders": means, "rival": rival, "ahead": ahead, "within": within}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=at_least(2), default=10, help="two or more, for the standard error")
+    parser.add_argument("--first", type=at_least(0), default=0, help="the first seed")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
 
     results: dict[str, Any] = {}
     for name in options.names or NAMES:

@@ -14,13 +14,15 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numpy as np
+
+from limits import at_least
 
 COLUMNS = 20
 CITIES = ["Wien", "Graz, Stmk.", "Zürich", 'the "Old" Town', "São Paulo", "Oslo", "Łódź", "Bern", "Nice", "Ulm"]
@@ -104,10 +106,12 @@ def by_pandas(path: Path, names: list[str]) -> Callable[[], np.ndarray]:
 def by_pyarrow(path: Path, names: list[str]) -> Callable[[], np.ndarray]:
     import pyarrow as pa
     import pyarrow.csv as pc
+    import pyarrow.json as pj
     import pyarrow.parquet as pq
 
     read_file = {
         ".csv": pc.read_csv,
+        ".jsonl": pj.read_json,
         ".parquet": pq.read_table,
         ".arrow": lambda path: pa.ipc.open_file(str(path)).read_all(),
     }[path.suffix]
@@ -132,7 +136,7 @@ def by_numpy(path: Path, names: list[str]) -> Callable[[], np.ndarray]:
 
 
 CONTENDERS = {"layerkit": by_layerkit, "pandas": by_pandas, "pyarrow": by_pyarrow, "numpy": by_numpy}
-BESIDE = {"jsonl": ("pandas",), "npz": ("numpy",), "safetensors": ("numpy",)}
+BESIDE = {"npz": ("numpy",), "safetensors": ("numpy",)}
 
 
 def time_here(name: str, form: str, folder: Path) -> None:
@@ -147,14 +151,14 @@ def time_here(name: str, form: str, folder: Path) -> None:
     print(json.dumps({"seconds": seconds, "shape": array.shape, "sums": [weighted.sum(), (weighted**2).sum()]}))
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=10**6)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=at_least(1), default=10**6)
+    parser.add_argument("--rounds", type=at_least(1), default=3)
     parser.add_argument("--only", nargs="+", choices=FILES, default=list(FILES))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.run:
         time_here(options.run[0], options.run[1], Path(options.run[2]))
         return

@@ -19,9 +19,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+
+from limits import at_least
 
 DOCUMENT = Path(__file__).parent.parent / "models" / "activity.json"
 IMPORTS = "import numpy, pydantic, click, safetensors.numpy"
@@ -36,11 +39,11 @@ def seconds(command: list[str], environment: dict[str, str]) -> float:
     return perf_counter() - started
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=at_least(1), default=15)
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
 
     layerkit = str(Path(sys.executable).with_name("layerkit"))
     python = [sys.executable, "-c"]

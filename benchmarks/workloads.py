@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,11 @@ class Workload:
         rate = 0.02 if optimizer == "sgd" else self.adam_rate
         return Problem(self.sizes, self.batch, self.output, self.loss, optimizer, rate, dtype, threads)
 
+    @property
+    def in_one_batch(self) -> Workload:
+        """Of a table, one batch alone and many epochs of it: they are the same in whatever order its rows come."""
+        return replace(self, rows=self.batch, epochs=20) if self.source else self
+
 
 WORKLOADS = {
     "activity": Workload(1, (2, 2, 1), "sigmoid", "half_squared_error"),
@@ -62,7 +67,7 @@ def task_of(workload: Workload, problem: Problem, folder: Path) -> Task:
     layers = range(len(problem.sizes) - 1)
     pairs = [(parameters[f"layers.{i}.kernel"], parameters[f"layers.{i}.bias"]) for i in layers]
     if workload.source is None:
-        return Task(problem, pairs, _batches(problem))
+        return Task(problem, pairs, batches_of(problem))
     table = _table_file(workload, folder)
     (folder / "model.json").write_text(json.dumps(document_of(problem, table)), encoding="utf-8")
     return Task(problem, pairs, table=table)
@@ -97,7 +102,8 @@ def document_of(problem: Problem, table: TableFile | None = None, engine: str = 
     return document
 
 
-def _batches(problem: Problem) -> Sequence[Pair]:
+def batches_of(problem: Problem) -> Sequence[Pair]:
+    """Rows and their answers for the problem, made up."""
     random = np.random.default_rng(0)
     batches = []
     for _ in range(BATCHES):
@@ -125,7 +131,7 @@ def _digits(workload: Workload) -> Pair:
     except ModuleNotFoundError:
         raise CannotRunError("the digits come with scikit-learn, which is not installed") from None
     ink, digit = load_digits(return_X_y=True)
-    return ink / 16, digit
+    return ink[: workload.rows] / 16, digit[: workload.rows]
 
 
 def _made_up(workload: Workload) -> Pair:

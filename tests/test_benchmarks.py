@@ -1,4 +1,4 @@
-"""benchmarks/compare.py: who takes part, what is refused, what is reported. How long anything takes is not tested."""
+"""benchmarks/: who takes part, what is refused, what is reported. How long anything takes is not tested."""
 
 from __future__ import annotations
 
@@ -11,21 +11,31 @@ from typing import Any
 
 import pytest
 
-from compare import Comparison, ComparisonError, Settings, as_json, compare, main
-from contenders import PEERS, Contender, contenders
-from workloads import WORKLOADS
+import compare
+import growth
+import measure
+import processes
+import readers
+import start
+from entrants import PEERS, Contender, contenders
+from harness import ComparisonError, Settings
+from results import Comparison, markdown
+from task import CannotRunError
+from workloads import WORKLOADS, Workload
 
 SHORT = Settings(rounds=1, seconds=0.01, threads=1)
+UNTIMED = replace(SHORT, rounds=0)
 LAYERKIT = {"layerkit numpy": contenders()["layerkit numpy"]}
+TABLE = replace(WORKLOADS["table.csv"], rows=2000, epochs=2)
 
 
 @pytest.fixture
 def contender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Contender]:
-    """A contender whose `prepare` has this body, which may use NumPy by hand."""
+    """A contender whose `prepare` and `whole` have this body, which may use NumPy by hand."""
 
     def to_module(body: str) -> Contender:
-        lines = ["from dataclasses import replace", "from contenders import numpy_by_hand", "from task import *"]
-        lines += ["def prepare(task):", f"    {body}"]
+        lines = ["import os, sys", "from dataclasses import replace", "from contenders import numpy_by_hand, reading"]
+        lines += ["from task import *", "def prepare(task):", f"    {body}", "whole = prepare"]
         (tmp_path / "made_up.py").write_text("\n".join(lines))
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
         return Contender("made_up")
@@ -33,95 +43,297 @@ def contender(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
     return to_module
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("name", PEERS)
-def test_a_contender_that_computes_layerkits_losses_is_timed(name: str, optimizer: str, tmp_path: Path) -> None:
-    if PEERS[name].missing:
-        pytest.skip(f"{name} is not installed")
-    result = compare("binary", WORKLOADS["binary"], optimizer, LAYERKIT | {name: PEERS[name]}, SHORT, tmp_path)
-    assert list(result.seconds) == ["layerkit numpy", name]
-    assert all(seconds > 0 for own in result.seconds.values() for seconds in own)
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> list[Workload]:
+    """The workloads that are given to a comparison, which takes no time and finds a second for layerkit."""
+    given: list[Workload] = []
 
+    def found(name: str, workload: Workload, optimizer: str, *_: Any) -> Comparison:
+        given.append(workload)
+        return Comparison(name, optimizer, {"layerkit numpy": [1.0]})
 
-@pytest.mark.parametrize("workload", ["activity", "small"])
-def test_numpy_by_hand_computes_layerkits_losses_in_float64(workload: str, tmp_path: Path) -> None:
-    settings, entrants = replace(SHORT, dtype="float64"), LAYERKIT | {"by hand": PEERS["numpy by hand"]}
-    assert "by hand" in compare(workload, WORKLOADS[workload], "adam", entrants, settings, tmp_path).seconds
+    for module in (compare, growth):
+        monkeypatch.setattr(module, "compare", found)
+    return given
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        "return numpy_by_hand.prepare(replace(task, problem=replace(task.problem, learning_rate=0.021)))",
-        "return numpy_by_hand.prepare(replace(task, batches=task.batches[:1]))",
-    ],
-    ids=["its learning rate is another", "it takes the first batch alone"],
+    ("workload", "optimizer"),
+    [("activity", "adam"), ("binary", "sgd"), ("small", "adam"), ("table.csv", "sgd"), ("cold", "adam")],
 )
-def test_a_contender_that_computes_other_losses_ends_the_run(
-    body: str, contender: Callable[[str], Contender], tmp_path: Path
-) -> None:
-    with pytest.raises(ComparisonError, match=r"^cheat on small, sgd: computes the losses"):
-        compare("small", WORKLOADS["small"], "sgd", LAYERKIT | {"cheat": contender(body)}, SHORT, tmp_path)
+@pytest.mark.parametrize("name", PEERS)
+def test_a_peer_computes_layerkits_losses(name: str, workload: str, optimizer: str, tmp_path: Path) -> None:
+    if PEERS[name].missing:
+        pytest.skip(f"{name} is not installed")
+    entrants, few = LAYERKIT | {name: PEERS[name]}, replace(WORKLOADS[workload], rows=100)
+    try:
+        result = compare.compare(workload, few, optimizer, entrants, UNTIMED, tmp_path)
+    except CannotRunError as error:
+        pytest.skip(str(error))
+    assert result.left_out.keys() == ({"scikit-learn"} & {name} if workload == "activity" else set())
 
 
-def test_a_contender_that_fails_ends_the_run_with_its_own_message(
-    contender: Callable[[str], Contender], tmp_path: Path
-) -> None:
-    with pytest.raises(ComparisonError, match=r"(?s)^broken failed:.*ZeroDivisionError"):
-        compare("activity", WORKLOADS["activity"], "sgd", {"broken": contender("1 / 0")}, SHORT, tmp_path)
-
-
-def test_a_contender_that_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
-    absent = {"absent": Contender("contenders.absent", needs=("no_such_library",))}
-    result = compare("activity", WORKLOADS["activity"], "sgd", absent, SHORT, tmp_path)
-    assert result.left_out == {"absent": "not installed: no_such_library"}
-
-
-def test_a_contender_that_cannot_do_the_work_says_why(contender: Callable[[str], Contender], tmp_path: Path) -> None:
-    unable = {"unable": contender("raise CannotRunError('it has no such loss')")}
-    result = compare("activity", WORKLOADS["activity"], "sgd", unable, SHORT, tmp_path)
-    assert result.left_out == {"unable": "it has no such loss"}
+def test_what_is_computed_rightly_is_timed(tmp_path: Path) -> None:
+    entrants = LAYERKIT | {"by hand": PEERS["numpy by hand"]}
+    result = compare.compare("binary", WORKLOADS["binary"], "sgd", entrants, SHORT, tmp_path)
+    assert list(result.seconds) == ["layerkit numpy", "by hand"]
+    assert all(seconds > 0 for own in result.seconds.values() for seconds in own)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_whole_programs_train_from_a_table(suffix: str, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow", reason="the table is written by pyarrow")
-    workload = replace(WORKLOADS[f"table.{suffix}"], rows=2000, epochs=10)
-    entrants = LAYERKIT | {"by hand": PEERS["numpy by hand"]}
-    result = compare("table", workload, "adam", entrants, SHORT, tmp_path)
+    workload, entrants = replace(TABLE, suffix=suffix), LAYERKIT | {"by hand": PEERS["numpy by hand"]}
+    result = compare.compare("table", workload, "adam", entrants, SHORT, tmp_path)
     assert list(result.seconds) == ["layerkit numpy", "by hand"]
     assert (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "rate = task.problem.learning_rate; "
+        "return numpy_by_hand.prepare(replace(task, problem=replace(task.problem, learning_rate=1.001 * rate)))",
+        "return numpy_by_hand.prepare(replace(task, batches=task.batches[:1]))",
+        "numpy_by_hand.BETA2 = 0.99; return numpy_by_hand.prepare(task)",
+        "numpy_by_hand.EPSILON = 1e-7; return numpy_by_hand.prepare(task)",
+        "return lambda count: float('nan')",
+    ],
+    ids=["another learning rate", "the first batch alone", "another average", "another epsilon", "no number"],
+)
+def test_a_contender_that_computes_other_losses_ends_the_run(
+    body: str, contender: Callable[[str], Contender], tmp_path: Path
+) -> None:
+    with pytest.raises(ComparisonError, match=r"^cheat on small, adam: computes the losses"):
+        compare.compare("small", WORKLOADS["small"], "adam", LAYERKIT | {"cheat": contender(body)}, UNTIMED, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (
+            "rate = 1.001 * task.problem.learning_rate; "
+            "numpy_by_hand.whole(replace(task, problem=replace(task.problem, learning_rate=rate)))",
+            "on table, sgd: computes the losses",
+        ),
+        (
+            "numpy_by_hand.whole(replace(task, table=replace(task.table, epochs=1)))",
+            "on table, sgd: computes the losses",
+        ),
+        (
+            "say = reading.print_epoch; reading.print_epoch = lambda loss: say(float('nan')); "
+            "numpy_by_hand.whole(task)",
+            "on table, sgd: computes the losses",
+        ),
+        ("reading.save = lambda *_: None; numpy_by_hand.whole(task)", "has not saved its parameters"),
+    ],
+    ids=["another learning rate", "one epoch alone", "no number", "it does not save"],
+)
+def test_a_whole_program_that_does_other_work_ends_the_run(
+    body: str, fault: str, contender: Callable[[str], Contender], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyarrow", reason="the table is written by pyarrow")
+    with pytest.raises(ComparisonError, match=f"^cheat {fault}"):
+        compare.compare("table", TABLE, "sgd", LAYERKIT | {"cheat": contender(body)}, UNTIMED, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [("1 / 0", r"the status 1:\n(?s:.*)ZeroDivisionError"), ("os.kill(os.getpid(), 9)", "the status -9:")],
+    ids=["it raises", "it is killed"],
+)
+def test_a_contender_that_fails_ends_the_run_with_its_own_message(
+    body: str, fault: str, contender: Callable[[str], Contender], tmp_path: Path
+) -> None:
+    with pytest.raises(ComparisonError, match=f"^broken failed with {fault}"):
+        compare.compare("activity", WORKLOADS["activity"], "sgd", {"broken": contender(body)}, UNTIMED, tmp_path)
+
+
+def test_a_contender_that_is_not_installed_is_left_out_by_name(tmp_path: Path) -> None:
+    absent = {"absent": Contender("contenders.absent", needs=("no_such_library",))}
+    result = compare.compare("activity", WORKLOADS["activity"], "sgd", absent, SHORT, tmp_path)
+    assert result.left_out == {"absent": "not installed: no_such_library"}
+
+
+def test_a_contender_that_cannot_do_the_work_says_why(contender: Callable[[str], Contender], tmp_path: Path) -> None:
+    unable = {"unable": contender("raise CannotRunError('it has no such loss')")}
+    result = compare.compare("activity", WORKLOADS["activity"], "sgd", unable, SHORT, tmp_path)
+    assert result.left_out == {"unable": "it has no such loss"}
+
+
+def test_a_peers_process_loads_nothing_of_layerkit(contender: Callable[[str], Contender], tmp_path: Path) -> None:
+    body = "raise CannotRunError(str([name for name in sys.modules if name.startswith('layerkit')]))"
+    result = compare.compare("activity", WORKLOADS["activity"], "sgd", {"alone": contender(body)}, SHORT, tmp_path)
+    assert result.left_out == {"alone": "[]"}
+
+
+def test_modules_are_compiled_whatever_the_environment_says(
+    contender: Callable[[str], Contender], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    asks = contender("raise CannotRunError(str(sys.dont_write_bytecode))")
+    result = compare.compare("activity", WORKLOADS["activity"], "sgd", {"asks": asks}, SHORT, tmp_path)
+    assert result.left_out == {"asks": "False"}
+
+
+def test_one_stall_does_not_end_the_search_for_the_length_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, calls = [0.0], list[int]()
+
+    def steps(count: int) -> float:
+        calls.append(count)
+        clock[0] += count * 1e-6 + (1.0 if len(calls) == 2 else 0.0)
+        return 0.0
+
+    monkeypatch.setattr(measure, "perf_counter", lambda: clock[0])
+    assert measure.seconds_per_step(steps, 0.1) == pytest.approx(1e-6)
+    assert calls[-1] == measure.LONGEST_CALL
 
 
 def test_a_ratio_is_of_the_same_round() -> None:
     result = Comparison("small", "sgd", {"layerkit numpy": [1.0, 2.0, 10.0], "torch eager": [2.0, 6.0, 20.0]})
     assert result.ratios("torch eager", "layerkit numpy") == [2.0, 3.0, 2.0]
-    assert as_json(result)["ratios"] == {"layerkit numpy": {"layerkit numpy": 1.0, "torch eager": 2.0}}
+    assert result.as_json()["ratios"] == {"layerkit numpy": {"layerkit numpy": 1.0, "torch eager": 2.0}}
 
 
-def test_the_command_prints_a_table_and_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_has_medians_spreads_and_a_dash_for_who_took_no_part() -> None:
+    small = Comparison("small", "sgd", {"layerkit numpy": [1.0, 2.0, 1.0], "torch eager": [2.0, 6.0, 1.5]})
+    assert markdown([small, Comparison("large", "sgd", {"layerkit numpy": [4e-8]})]).splitlines() == [
+        "| workload | layerkit numpy | torch eager |",
+        "|---|---|---|",
+        "| small, sgd | 1 s (1 s to 2 s) | 2 (1.5 to 3) |",
+        "| large, sgd | 40 ns | – |",
+    ]
+
+
+def test_the_command_prints_its_figures_and_writes_them_for_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "figures.json"
     arguments = ["--quick", "--workload", "activity", "--optimizer", "sgd", "--contender", "numpy by hand"]
-    main([*arguments, "--json", str(path)])
+    compare.main([*arguments, "--json", str(path)])
     assert "activity, sgd: 1 × 2-2-1, float32, a step" in capsys.readouterr().out
     figures: dict[str, Any] = json.loads(path.read_text())
     assert set(figures["results"][0]["medians"]) == {"layerkit numpy", "numpy by hand"}
     assert figures["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert figures["machine"]["blas"]
+    compare.main(["--from", str(path)])
+    assert "| activity, sgd | " in capsys.readouterr().out
+
+
+def test_what_was_measured_is_kept_when_the_run_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(name: str, workload: Workload, optimizer: str, *_: Any) -> Comparison:
+        if optimizer == "adam":
+            raise KeyboardInterrupt
+        return Comparison(name, optimizer, {"layerkit numpy": [1.0]})
+
+    monkeypatch.setattr(compare, "compare", found)
+    path = tmp_path / "figures.json"
+    with pytest.raises(SystemExit) as stopped:
+        compare.main(["--workload", "activity", "--json", str(path)])
+    assert stopped.value.code == 130
+    assert [each["optimizer"] for each in json.loads(path.read_text())["results"]] == ["sgd"]
+
+
+@pytest.mark.parametrize("module", [compare, growth])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(
+    module: Any, unmeasured: list[Workload], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="No such file or directory"):
+        module.main(["--json", str(tmp_path / "nowhere" / "figures.json")])
+    assert unmeasured == []
+
+
+@pytest.mark.parametrize("module", [compare, growth])
+@pytest.mark.parametrize("text", [None, "{}", "[]", "no JSON"])
+def test_a_file_without_figures_is_refused(module: Any, text: str | None, tmp_path: Path) -> None:
+    path = tmp_path / "figures.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SystemExit, match=r"^error: .*figures\.json"):
+        module.main(["--from", str(path)])
+
+
+def test_a_quick_run_has_few_rows(unmeasured: list[Workload]) -> None:
+    compare.main(["--quick", "--workload", "table"])
+    assert {each.rows for each in unmeasured} == {compare.QUICK_ROWS}
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (compare, ["--rounds", "0"]),
+        (compare, ["--seconds", "nan"]),
+        (compare, ["--seconds", "-5"]),
+        (compare, ["--threads", "0"]),
+        (growth, ["--rounds", "-1"]),
+        (start, ["--rounds", "0"]),
+        (readers, ["--rows", "0"]),
+        (processes, ["--rounds", "0"]),
+        (processes, ["--processes", "1000000"]),
+    ],
+)
+def test_a_number_that_makes_no_sense_is_refused(
+    module: Any, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as refused:
+        module.main(arguments)
+    assert refused.value.code == 2
+    assert arguments[1] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kernel", ["Haswell", None])
 def test_a_setting_that_holds_numpy_back_is_said(
-    kernel: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kernel: str | None,
+    unmeasured: list[Workload],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("compare.compare", lambda name, workload, optimizer, *_: Comparison(name, optimizer))
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     if kernel:
         monkeypatch.setenv("OPENBLAS_CORETYPE", kernel)
-    main(["--workload", "activity"])
+    compare.main(["--workload", "activity"])
     assert ("OPENBLAS_CORETYPE=Haswell is set" in capsys.readouterr().out) == bool(kernel)
 
 
 def test_an_unknown_contender_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SystemExit, match=r"there is no contender tensorflow; known: layerkit numpy, .*torch eager"):
-        main(["--contender", "tensorflow"])
+        compare.main(["--contender", "tensorflow"])
+
+
+@pytest.mark.parametrize("arguments", [["--quick"], ["--axis", "depth"]])
+def test_a_part_of_the_growth_does_not_replace_the_picture_of_all(
+    arguments: list[str], unmeasured: list[Workload], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(growth, "PICTURE", tmp_path / "performance.svg")
+    growth.main(arguments)
+    assert unmeasured
+    assert not growth.PICTURE.exists()
+
+
+def test_growth_is_drawn_from_the_figures_that_it_wrote(unmeasured: list[Workload], tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    figures, picture = tmp_path / "growth.json", tmp_path / "growth.svg"
+    growth.main(["--quick", "--json", str(figures)])
+    assert set(json.loads(figures.read_text())["seconds"]["depth"]["layerkit numpy"]) == {"1", "2"}
+    growth.main(["--from", str(figures), "--output", str(picture)])
+    assert "<svg" in picture.read_text()
+
+
+def test_readers_give_the_same_rows_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyarrow", reason="the files are written by pyarrow")
+    readers.main(["--rows", "50", "--rounds", "1", "--only", "jsonl", "--json"])
+    assert {"layerkit", "pyarrow"} <= json.loads(capsys.readouterr().out)["jsonl"].keys()
+
+
+def test_the_parts_of_a_start_add_up(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = {"train": 0.3, start.FLOOR: 0.25, start.MODEL: 0.28}
+    monkeypatch.setattr(start, "seconds", lambda command, _: next((taken[e] for e in command if e in taken), 0.2))
+    start.main(["--rounds", "1"])
+    assert capsys.readouterr().out.splitlines()[-1].endswith("first model 0.25, layerkit's own 0.25")
+
+
+def test_a_model_is_within_a_standard_error_of_the_better_mlp_or_is_not() -> None:
+    models = pytest.importorskip("models", reason="scikit-learn is not installed")
+    others = {"MLPRegressor": [0.5, 0.7], "MLPRegressor, same settings": [0.1, 0.1]}
+    near, far = (models.summary({"layerkit": own} | others) for own in ([0.5, 0.6], [0.3, 0.4]))
+    assert (near["rival"], near["ahead"], near["within"], far["within"]) == ("MLPRegressor", -0.05, True, False)

@@ -85,13 +85,11 @@ def _trainer(problem: Problem) -> tuple[Callable[[Sequence[Pair]], Any], Callabl
 
 
 def whole(task: Task) -> None:
-    from contenders.reading import print_epoch, read
+    from contenders.reading import print_epoch, read_one_hot, save
 
     assert task.table is not None
     problem, table = task.problem, task.table
-    x, t = read(task)
-    if problem.output == "softmax":
-        t = np.eye(problem.sizes[-1], dtype=problem.dtype)[t]
+    x, t = read_one_hot(task)
     start, train = _trainer(problem)
     state = start(task.parameters)
     random = np.random.default_rng(0)
@@ -103,5 +101,4 @@ def whole(task: Task) -> None:
                 state, loss = train(state, x, t, rows)
                 total += float(loss) * rows.size
         print_epoch(total / len(x))
-    arrays = {f"{name}_{i}": array for i, pair in enumerate(state[0]) for name, array in zip(("kernel", "bias"), pair)}
-    np.savez(Path(table.path).with_name("jax.npz"), **arrays)
+    save(state[0], Path(table.path).with_name("jax.npz"))

@@ -1,4 +1,4 @@
-"""What the peers' whole programs share: reading a table the fastest way that there is, and saying an epoch's loss.
+"""What the peers' whole programs share: reading a table the fastest way that there is, saying a loss, and saving.
 
 A small CSV is read by numpy.loadtxt, whose import everybody has paid for already; a large one, and Parquet, by pyarrow.
 """
@@ -6,6 +6,7 @@ A small CSV is read by numpy.loadtxt, whose import everybody has paid for alread
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ def read(task: Task) -> Pair:
     return (x, cells[:, -1].astype(np.int64)) if classes else (x, np.ascontiguousarray(cells[:, -1:]))
 
 
+def read_one_hot(task: Task) -> Pair:
+    """The same with a row of zeros and a one for each class."""
+    x, t = read(task)
+    return (x, np.eye(task.problem.sizes[-1], dtype=task.problem.dtype)[t]) if t.ndim == 1 else (x, t)
+
+
 def _cells(path: Path, dtype: str) -> Any:
     if path.suffix == ".csv" and path.stat().st_size < SMALL:
         return np.loadtxt(path, dtype=dtype, delimiter=",", skiprows=1)
@@ -43,3 +50,9 @@ def _cells(path: Path, dtype: str) -> Any:
 def print_epoch(loss: Any) -> None:
     """Say an epoch's mean loss, in the form of `layerkit train --format json`."""
     print(json.dumps({"event": "epoch", "loss": float(loss)}))
+
+
+def save(layers: Sequence[Pair], path: Path) -> None:
+    """Keep each kernel and bias by name."""
+    arrays = {f"{name}_{i}": array for i, pair in enumerate(layers) for name, array in zip(("kernel", "bias"), pair)}
+    np.savez(path, **arrays)

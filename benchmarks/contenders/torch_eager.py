@@ -59,7 +59,7 @@ def train_table(task: Task, make: Callable[..., tuple[Step, Any]]) -> None:
     x, t = (torch.from_numpy(each) for each in read(task))
     step, network = make(problem, task.parameters)
     for _ in range(table.epochs):
-        total = torch.zeros(())
+        total = torch.zeros((), dtype=x.dtype)
         for rows in torch.randperm(len(x)).split(problem.batch):
             total += step(x[rows], t[rows]) * len(rows)
         print_epoch(total / len(x))
