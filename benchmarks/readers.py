@@ -62,7 +62,7 @@ def write(folder: Path, rows: int) -> None:
 
 def by_layerkit(path: Path, names: list[str]) -> Callable[[], np.ndarray]:
     from layerkit import Document
-    from layerkit.data import encoding
+    from layerkit.data import encoding, fitting
     from layerkit.data.packing import packed
     from layerkit.data.reading import File
 
@@ -74,7 +74,7 @@ def by_layerkit(path: Path, names: list[str]) -> Callable[[], np.ndarray]:
 
     def read() -> np.ndarray:
         tables = packed(File(path, document, targets=False), document)
-        fitted = encoding.fit(document, tables)
+        fitted = fitting.fit(document, tables)
         return np.concatenate([encoding.inputs(fitted, table) for table in tables])
 
     return read
