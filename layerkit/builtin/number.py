@@ -53,7 +53,9 @@ class Number(Column):
         with np.errstate(over="ignore", invalid="ignore"):  # NumPy's floats become infinite where Python's raise
             # from the first of them on, so that a column that never changes has no deviation, whatever is rounded
             added, beyond = len(numbers), numbers - numbers[0]
-            mean, squares = numbers[0] + np.mean(beyond), np.sum((beyond - np.mean(beyond)) ** 2)
+            middle = np.mean(beyond)
+            beyond -= middle
+            mean, squares = numbers[0] + middle, np.vdot(beyond, beyond)
             if self.mean is not None and self.deviation is not None:
                 shift, total = mean - self.mean, self.count + added
                 squares += np.square(self.deviation) * self.count + np.square(shift) * self.count * added / total
