@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,8 @@ from layerkit_layers import (
     Residual,
 )
 
-from layerkit import Layer, Random
+from layerkit import Context, Layer, Random
+from layerkit.context import Step
 
 
 @dataclass(frozen=True)
@@ -39,23 +41,23 @@ class Case:
         fields = ",".join(f"{name}={getattr(self.layer, name)}" for name in sorted(self.layer.model_fields_set))
         return f"{type(self.layer).__name__}({fields})" if len(fields) < 60 else type(self.layer).__name__
 
-    def x(self, rows: int, dtype: str = "float64") -> Any:
+    def x(self, rows: int) -> Any:
         random = np.random.default_rng(3)
         if self.categories:
             return random.integers(0, self.categories, (rows, *self.shape))
-        return random.normal(size=(rows, *self.shape)).astype(dtype)
+        return random.normal(size=(rows, *self.shape))
 
-    def dy(self, rows: int, dtype: str = "float64") -> Any:
+    def dy(self, rows: int) -> Any:
         random = np.random.default_rng(4)
-        return random.normal(size=(rows, *self.layer.output_shape(self.shape))).astype(dtype)
+        return random.normal(size=(rows, *self.layer.output_shape(self.shape)))
 
-    def params(self, dtype: str = "float64") -> dict[str, Any]:
+    def params(self) -> dict[str, Any]:
         """Parameters off their first values, so that a factor of 1 or a term of 0 hides nothing."""
         random = np.random.default_rng(5)
         found = {}
         for name, parameter in self.layer.parameters(self.shape).items():
             first = parameter.initializer(parameter.shape, Random(np, np.float64, 1, 0, name), np, np.float64)
-            found[name] = (first + 0.3 * random.uniform(size=parameter.shape)).astype(dtype)
+            found[name] = first + 0.3 * random.uniform(size=parameter.shape)
         return found
 
 
@@ -93,3 +95,19 @@ CASES = [
     Case(AveragePool2D(pool_size=3, stride=2, padding="same"), (5, 4, 2)),
     Case(GlobalAveragePool2D(), (3, 2, 4)),
 ]
+
+
+def context(training: bool) -> Context:
+    """A fresh context of one and the same step."""
+    return Context(training, Step(np, np.float64, 1, 2) if training else None, "layers.0")
+
+
+def run(layer: Layer, params: Mapping[str, Any], x: Any, dy: Any, make_context: Any) -> dict[str, Any]:
+    """All that a layer gives: y, dx, its gradients and its updates."""
+    forward = make_context()
+    y = layer.forward(params, x, forward)
+    trained = {name for name, parameter in layer.parameters(x.shape[1:]).items() if parameter.trainable}
+    gradients = layer.gradients(params, x, y, dy, make_context()) if trained else {}
+    assert set(gradients) == trained
+    dx = layer.backward(params, x, y, dy, make_context())
+    return {"y": y, "dx": dx, **gradients, **{f"{name} next": value for name, value in forward.updates.items()}}

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layer_cases import CASES, Case
+from layer_cases import CASES, Case, context
 
-from layerkit import Context
-from layerkit.context import Step
 from layerkit.testing import run_checks
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -29,11 +27,6 @@ def slope(function: Any, at: Any, step: float = 1e-6) -> Any:
         moved[1][place] -= step
         found[place] = (function(moved[0]) - function(moved[1])) / (2.0 * step)
     return found
-
-
-def context(training: bool) -> Context:
-    """A fresh context of one and the same step."""
-    return Context(training, Step(np, np.float64, 1, 2) if training else None, "layers.0")
 
 
 @pytest.mark.parametrize("training", [True, False])
