@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from itertools import repeat
@@ -25,7 +24,7 @@ from layerkit.data.weighting import weights_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DataError, DocumentError, Notice, PartError
+from layerkit.errors import DocumentError, PartError
 from layerkit.files import check_apart
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
@@ -35,6 +34,7 @@ from layerkit.part import Part, find_class, naming
 from layerkit.parts import Engine
 from layerkit.planning import (
     declared_goal,
+    epoch_length,
     factor_of,
     metrics_of,
     notice_loss,
@@ -235,7 +235,8 @@ class Model:
         if document.loss is not None and encoding.has_targets(document, table):
             due = encoding.targets(document, table, network.output_shape)
             counts = weights_of(document, Rows(rows, due, encoding.sample_weights(document, table)))
-        per_epoch = self._steps_per_epoch(len(rows)) if document.training.schedule else 1
+        ends = self._history.columns.get("step", ())
+        per_epoch = epoch_length(document, self._folder, ends, len(rows)) if document.training.schedule else 1
         factor = factor_of(document, declared_goal(document, per_epoch) or 1, per_epoch)
         return explain(network, recipe_of(document, factor, self._steps_before), self._current(), rows, due, counts)
 
@@ -386,19 +387,6 @@ class Model:
         if prepared.document is not self._document:
             self._document, self._network = prepared.document, None
         return prepared
-
-    def _steps_per_epoch(self, rows: int) -> int:
-        """As many as the last epoch had; before there is one, those of the document's own data, or of so many rows."""
-        training, ends = self._document.training, self._history.columns.get("step", ())
-        if ends:
-            return int(ends[-1] - (ends[-2] if len(ends) > 1 else 0))
-        if training.data is not None:
-            try:
-                tables = some(reading.own(self._document, self._folder))
-                rows = prepare(self._document, tables, self._folder).training.count
-            except DataError as error:
-                warnings.warn(f"an epoch is taken to be of the rows that are given: {error}", Notice, stacklevel=4)
-        return steps_per_epoch(rows, training.batch_size)
 
     def _current(self) -> State:
         if self._state is None:

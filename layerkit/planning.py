@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf, nan
 from numbers import Real
 from operator import index
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from layerkit import registry
+from layerkit.data.batches import steps_per_epoch
+from layerkit.data.preparing import prepare
+from layerkit.data.reading import own, some
 from layerkit.data.tables import place_of
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
-from layerkit.errors import DocumentError, Notice, PartError, did_you_mean
+from layerkit.errors import DataError, DocumentError, Notice, PartError, did_you_mean
 from layerkit.history import Patience
 from layerkit.network import Network
 from layerkit.part import naming
@@ -49,6 +53,22 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
         return number
 
     return factor
+
+
+def epoch_length(document: Document, folder: Path, ends: Sequence[float], rows: int) -> int:
+    """The steps of an epoch: as many as the last one had, `ends` being the last step of each.
+
+    Before there is one, they are those of the document's own data, or else of so many rows.
+    """
+    if ends:
+        return int(ends[-1] - (ends[-2] if len(ends) > 1 else 0))
+    if document.training.data is not None:
+        try:
+            rows = prepare(document, some(own(document, folder)), folder).training.count
+        except DataError as error:
+            message = f"an epoch is taken to be of the rows that are given, for the document's can't be read: {error}"
+            warnings.warn(message, Notice, stacklevel=4)
+    return steps_per_epoch(rows, document.training.batch_size)
 
 
 def whole_numbers(**given: Any) -> Iterator[int | None]:
