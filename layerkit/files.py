@@ -82,8 +82,13 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
 def check_apart(path: Path, sources: Iterable[Path]) -> None:
     """Raise SaveError where what is written at `path` would replace one of the files that it is made from."""
     for source in sources:
-        if path.exists() and source.exists() and path.samefile(source):
+        if are_one(path, source):
             raise SaveError(f"this would write over {source}, which is read: choose another name", str(path))
+
+
+def are_one(path: Path, other: Path) -> bool:
+    """Whether both lead to one file that is there."""
+    return path.exists() and other.exists() and path.samefile(other)
 
 
 def followed(path: Path) -> Path:

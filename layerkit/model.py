@@ -94,7 +94,7 @@ class Model:
         """Take up a saved run, under a document that it was checked to fit."""
         self._document, self._network = document, None
         self._state, self._steps_before = saved_state(saved, document, self.network)
-        self._held_out = saved_held_out(saved)
+        self._held_out = saved_held_out(saved, document)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
 

@@ -15,11 +15,11 @@ from layerkit import history, registry, storage
 from layerkit.data import fitting
 from layerkit.document import Document, located, parse, read_text
 from layerkit.errors import DocumentError, Fault, Notice, SavedFileError, SaveError
-from layerkit.files import regular_file
+from layerkit.files import are_one, regular_file
 from layerkit.model import Model
 from layerkit.network import Network
 from layerkit.parts import Column
-from layerkit.standing import HELD_OUT, STEPS_BEFORE
+from layerkit.standing import HELD_OUT, STEPS_BEFORE, holds_out_others
 
 BEGIN_AGAIN = "`layerkit train --restart` begins again"
 
@@ -81,7 +81,7 @@ def saved_path(path: Path, target: Path | None = None) -> Path:
 def check_place(source: Path, data_files: Iterable[Path]) -> None:
     """Raise SaveError where the saved file's place is that of the data."""
     for data in data_files:
-        if source.exists() and data.exists() and source.samefile(data):
+        if are_one(source, data):
             raise SaveError("holds the document's data, and the model would be saved there: rename it", str(source))
 
 
@@ -171,16 +171,9 @@ def _described(array: tuple[str, tuple[int, ...]] | None) -> str:
     return f"{array[0]} {list(array[1])}" if array else "nothing"
 
 
-def _other_rows(document: Document, saved: storage.Saved) -> bool:
-    """Whether other rows are held out for validation than when the file was saved."""
-    own, kept = document.training, saved.document.training
-    drawn = isinstance(own.validation, float)
-    return own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed))
-
-
 def _notice_fit(document: Document, saved: storage.Saved, source: str) -> None:
     """Say so where a run begins again with columns that know rows which now validate."""
-    if document.columns and _other_rows(document, saved):
+    if document.columns and holds_out_others(document, saved.document):
         message = f"the columns of {source} stay fitted to rows that may validate now; a document fits its own anew"
         warnings.warn(message, Notice, stacklevel=3)
 
@@ -188,7 +181,7 @@ def _notice_fit(document: Document, saved: storage.Saved, source: str) -> None:
 def _notice_changes(document: Document, saved: storage.Saved, source: str) -> None:
     """Say what is no longer as it was when the file was saved: fields of the document, versions of packages."""
     mine, theirs = document.to_json(), saved.document.to_json()
-    if _other_rows(document, saved):
+    if holds_out_others(document, saved.document):
         message = f"validation or its seed changed since {source} was saved: rows that trained it may validate it now"
         warnings.warn(message, Notice, stacklevel=3)
     changed = [name for name in ("layers", "loss", "optimizer") if mine.get(name) != theirs.get(name)]

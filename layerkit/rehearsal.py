@@ -27,7 +27,7 @@ def rehearse(
     """
     dtype = getattr(xp, network.dtype)
     x = xp.zeros((ROWS, *network.input_shape), dtype=getattr(xp, network.input_dtype)) if x is None else x
-    own = [{name: _read_only(array) for name, array in of_stage.items()} for of_stage in params]
+    own = [{name: read_only(array) for name, array in of_stage.items()} for of_stage in params]
     contexts = network.contexts(xp, 0, 0)
     arrays = _forward(network, own, xp, x, contexts)
     for stage, updates in zip(network.stages, network.updates(contexts), strict=True):
@@ -35,7 +35,7 @@ def rehearse(
             check_update(stage, name, value)
     of_loss, dx = _of_loss(network, xp, arrays, t), None
     for i, stage in reversed([*enumerate(network.stages)]):
-        (x, y), layer, context, dy = arrays[i : i + 2], stage.layer, contexts[i], _read_only(of_loss.get(i + 1, dx))
+        (x, y), layer, context, dy = arrays[i : i + 2], stage.layer, contexts[i], read_only(of_loss.get(i + 1, dx))
         if stage.trained:
             with naming(layer, "gradients", stage.name):
                 gradients = layer.gradients(own[i], x, y, dy, context.again())
@@ -97,14 +97,14 @@ def _forward(
     network: Network, params: Sequence[Params], xp: Any, x: Array, contexts: Sequence[Context]
 ) -> Sequence[Array]:
     """The input, then the output of every stage in training."""
-    arrays, dtype = [_read_only(x)], getattr(xp, network.dtype)
+    arrays, dtype = [read_only(x)], getattr(xp, network.dtype)
     for stage, own, training in zip(network.stages, params, contexts, strict=True):
         x, layer = arrays[-1], stage.layer
         fine = xp.all(xp.isfinite(x))
         for context in (Context(dtype=dtype), training):
             y = _called(stage.name, layer, layer.forward, (len(x), *stage.output_shape), dtype, own, x, context)
             _check_nan(stage.name, layer, layer.forward, y, fine, xp)
-        arrays.append(_read_only(y))
+        arrays.append(read_only(y))
     return arrays
 
 
@@ -113,7 +113,7 @@ def _of_loss(network: Network, xp: Any, arrays: Sequence[Array], t: Array | None
     (z, y), last, dtype = arrays[-2:], len(arrays) - 1, getattr(xp, network.dtype)
     upstream = {last: xp.zeros(y.shape, dtype=dtype)}
     if (loss := network.loss) is not None:
-        due = _read_only(upstream[last] if t is None else t)
+        due = read_only(upstream[last] if t is None else t)
         of_rows, gradient = (loss.linked, loss.linked_gradient) if network.linked else (loss.__call__, loss.gradient)
         _called("loss", loss, of_rows, (len(y),), dtype, z if network.linked else y, due)
         dy = _called("loss", loss, gradient, y.shape, dtype, y, due)
@@ -143,7 +143,7 @@ def _called(
         due = str(found.__array_namespace__().zeros((), dtype=dtype).dtype)
         xp = found.__array_namespace__()
         whole = any(hasattr(each, "dtype") and xp.isdtype(each.dtype, "integral") for each in arguments)
-        advice = "; it is given whole numbers, such as an embedding takes" if whole else ""
+        advice = "; it is given whole numbers, and context.dtype is the network's own" if whole else ""
         raise PartError(f"{name} gives {found.dtype} where {due} is due{advice}", where)
     return found
 
@@ -153,7 +153,7 @@ def _check_nan(where: str, part: Part, method: Callable[..., Array], found: Arra
         raise PartError(f"{type(part).__name__}.{method.__name__} gives NaN for finite numbers", where)
 
 
-def _read_only(array: Array) -> Array:
+def read_only(array: Array) -> Array:
     """The array, so that writing into it fails, where NumPy can see to that."""
     if isinstance(array, np.ndarray):
         array = array.view()

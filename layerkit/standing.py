@@ -42,10 +42,17 @@ def saved_state(saved: Saved, document: Document, network: Network) -> tuple[Sta
     return State(parameters, slots, saved.step), steps_before
 
 
-def saved_held_out(saved: Saved) -> tuple[int, ...] | None:
-    """The checksums of the rows that a saved run held out, if it did."""
+def saved_held_out(saved: Saved, document: Document) -> tuple[int, ...] | None:
+    """The checksums of the rows that a saved run held out, if it did and the document asks for the same ones."""
     known = saved.state.get(HELD_OUT)
-    return None if known is None else tuple(map(int, known))
+    return None if known is None or holds_out_others(document, saved.document) else tuple(map(int, known))
+
+
+def holds_out_others(document: Document, before: Document) -> bool:
+    """Whether a document asks for other validation rows than it did before, whatever the data."""
+    own, kept = document.training, before.training
+    drawn = isinstance(own.validation, float)
+    return own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed))
 
 
 def standing(steps_before: int, held_out: Sequence[int] | None) -> dict[str, Array]:

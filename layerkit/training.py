@@ -172,15 +172,10 @@ def figures(
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():
             with naming(metric, "sums", "training.metrics"):
-                as_due = for_people if metric.in_units else _as_it_is
-                added = metric.sums(as_due(y), as_due(block.t))
+                added = metric.sums(*(map(for_people, (y, block.t)) if metric.in_units else (y, block.t)))
                 sums[name] = sums[name] + added if name in sums else added
     values = {"loss": total / source.count}
     for name, metric in metrics.items():
         with naming(metric, "value", "training.metrics"):
             values[name] = float(metric.value(sums[name]))
     return values
-
-
-def _as_it_is(outputs: Array) -> Array:
-    return outputs

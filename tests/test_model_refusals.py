@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import field_validator
+from small_models import LABELS, X, classifier
 
 from layerkit import (
     SGD,
-    Adam,
-    CrossEntropy,
     DataError,
     Dense,
     DocumentError,
@@ -19,19 +18,8 @@ from layerkit import (
     Model,
     Number,
     PartError,
-    ReLU,
-    Softmax,
     Zeros,
 )
-
-X = np.random.default_rng(0).normal(size=(40, 3))
-LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
-
-
-def classifier(**fields: Any) -> Model:
-    parts = [Dense(units=8), ReLU(), Dense(units=2), Softmax()]
-    settings = {"loss": CrossEntropy(), "optimizer": Adam(learning_rate=0.02)} | fields
-    return Model(input=[3], layers=parts, **settings)
 
 
 @pytest.mark.parametrize(

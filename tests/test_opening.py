@@ -159,3 +159,12 @@ def test_a_saved_file_with_a_schedule_is_explained_without_the_data_that_trained
     due = model.explain([row]).schedule_factor
     (models / "iris.csv").unlink()
     assert layerkit.load(saved).explain([row]).schedule_factor == due == pytest.approx(0.5)
+
+
+def test_other_validation_rows_that_the_document_asks_for_are_noticed_once(models: Path) -> None:
+    model = layerkit.load(models / "iris.json")
+    model.train(steps=2)
+    model.save()
+    with pytest.warns(Notice) as noticed:
+        open_model(models / "iris.json", {"training.seed": 7}).evaluate()
+    assert [str(each.message).partition(" since")[0] for each in noticed] == ["validation or its seed changed"]

@@ -53,11 +53,11 @@ def prepare(document: Document, tables: Tables, folder: Path) -> Prepared:
         return _streamed(document, training, held_out, file, buffer)
     tally = Tally(document)
     rows = tally.weighted(tally.add(_gathered(training, encoder(document, weights=True))))
-    if held_out is None and file is None:
+    kept = held_out or file
+    if kept is None:
         return Prepared(document, InMemory(rows), None)
-    validation = _gathered(held_out or file or (), encoder(document))
-    known = None if held_out is None else _checksums(validation)
-    return Prepared(document, InMemory(rows), InMemory(validation), known)
+    validation = _gathered(kept, encoder(document))
+    return Prepared(document, InMemory(rows), InMemory(validation), _checksums(validation) if held_out else None)
 
 
 def fitted_on(document: Document, tables: Tables) -> Document:

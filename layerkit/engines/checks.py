@@ -12,6 +12,7 @@ from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Optimizer, Params
+from layerkit.rehearsal import read_only
 
 PARAMETER = ""
 """The name of the parameter among those of the slots."""
@@ -37,7 +38,7 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
         raise PartError(message, "optimizer")
 
     def updated(numbers: Array) -> dict[str, Array]:
-        parameter, gradient, slot = (_read_only(array) for array in (numbers, -numbers, abs(numbers)))
+        parameter, gradient, slot = (read_only(array) for array in (numbers, -numbers, abs(numbers)))
         with naming(optimizer, "update", "optimizer"):
             new, slots = optimizer.update(parameter, gradient, dict.fromkeys(optimizer.slots, slot), 1.0)
             return {PARAMETER: new, **checked_slots(optimizer, slots)}
@@ -55,11 +56,6 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
                 message = f"{makes} where in arrays of other shapes they become {due.tolist()}"
                 advice = "an update takes each number by itself, in an array of any shape"
                 raise PartError(f"{type(optimizer).__name__}.update {message}: {advice}", "optimizer")
-
-
-def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
-    return array
 
 
 def check_updated(optimizer: Optimizer, name: str, found: Array, due: Array) -> None:

@@ -18,17 +18,18 @@ from layerkit.engines.filling import filling
 from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import SMALL, needed_for, sharing_memory
 from layerkit.ops import Array
+from layerkit.rehearsal import read_only
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
 """Functions whose plain results no values decide."""
 _STEADY = {np.where, np.clip, np.astype, np.round, np.asarray, np.zeros_like, np.ones_like, np.full_like}
 """Functions that are no ufuncs, and give the shape of what they are given, too."""
-
 _SHAPED_BY_VALUES = {
     *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount),
     *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
     *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
 }
+"""Functions that give as much as they find: a mask and a count of repeats do, too."""
 
 
 class Tape:
@@ -92,7 +93,7 @@ class Tape:
         if _is_shaped_by_values(function, args, kwargs, watched):
             raise UnrecordableError(f"{function} gives a shape that values decide")
         # what writes into an array fails, and is called at each step from now on
-        result = function(*_read_only(args), **_read_only(kwargs))
+        result = function(*_guarded(args), **_guarded(kwargs))
         if isinstance(result, list | tuple):
             if all(_is_view(each, watched) for each in result):
                 return type(result)(Recorded(each, self) for each in result)
@@ -204,16 +205,13 @@ def _is_shaped_by_values(function: Any, args: tuple[Any, ...], kwargs: dict[str,
     return any(each is own for each in deciding for own in watched)
 
 
-def _read_only(value: Any) -> Any:
+def _guarded(value: Any) -> Any:
     """An argument of which no array can be written."""
     if isinstance(value, list | tuple):
-        return type(value)(map(_read_only, value))
+        return type(value)(map(_guarded, value))
     if isinstance(value, dict):
-        return {name: _read_only(item) for name, item in value.items()}
-    if isinstance(value, np.ndarray):
-        value = value.view()
-        value.flags.writeable = False
-    return value
+        return {name: _guarded(item) for name, item in value.items()}
+    return read_only(value)
 
 
 def _is_view(result: Any, watched: Sequence[Array]) -> bool:

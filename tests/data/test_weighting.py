@@ -7,19 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_models import line, weight
 
 from layerkit import DataError, Dense, DocumentError, Layer, Model
-
-
-def line(**fields: Any) -> Model:
-    """One weight w from 0, with L = ½ (w x - t)², so that dL/dw = (w x - t) x."""
-    layers = [Dense(units=1, kernel=[[0.0]], bias=None)]
-    given = {"dtype": "float64", "optimizer": {"type": "sgd", "learning_rate": 0.1}, **fields}
-    return Model(input=[1], layers=layers, loss="half_squared_error", **given)
-
-
-def weight(model: Model) -> float:
-    return float(model.parameters["layers.0.kernel"][0, 0])
 
 
 def test_a_row_of_weight_two_counts_like_two_rows() -> None:

@@ -1,0 +1,106 @@
+"""Early stopping: when a run ends before its goal, and with which parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from small_models import POINTS as X
+from small_models import VALUES as Y
+from small_models import after, linear, same
+
+import layerkit
+from layerkit import Dense, DocumentError, Model, TrainingError
+from layerkit.opening import open_model
+
+
+class TestEarlyStopping:
+    STOPPING: ClassVar = {"epochs": 200, "validation": 0.25, "early_stopping": {"patience": 3}}
+
+    def overfits(self, **training: Any) -> Model:
+        """A wide net on few noisy rows, whose validation loss rises again."""
+        return Model(
+            input=[3],
+            layers=[{"type": "dense", "units": 64, "activation": "sigmoid"}, Dense(units=1)],
+            loss="half_squared_error",
+            optimizer={"type": "adam", "learning_rate": 0.1},
+            dtype="float64",
+            training={"batch_size": 4, **self.STOPPING, **training},
+        )
+
+    def data(self) -> tuple[Any, Any]:
+        rng = np.random.default_rng(0)
+        return rng.normal(size=(24, 3)), rng.normal(size=(24, 1))
+
+    def test_it_ends_the_run_once_patience_is_over(self) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        losses = model.history["validation_loss"]
+        assert len(losses) < 200
+        assert len(losses) == int(np.argmin(losses)) + 1 + 3
+
+    def test_the_model_has_the_parameters_of_the_best_epoch(self) -> None:
+        model = self.overfits()
+        trained = model.train(*self.data())
+        assert trained.validation["loss"] == pytest.approx(min(model.history["validation_loss"]), rel=1e-12)
+        assert trained.best_epoch == int(np.argmin(model.history["validation_loss"])) + 1
+
+    def test_run_again_it_is_done(self, tmp_path: Path) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        again = layerkit.load(model.save(tmp_path / "m.safetensors"))
+        assert again.train(*self.data()).steps == 0
+        assert same(again, model)
+
+    def test_asked_to_go_on_it_goes_on(self) -> None:
+        model = self.overfits()
+        model.train(*self.data())
+        epochs = model.epoch
+        model.train(*self.data(), epochs=2)
+        assert model.epoch == epochs + 2
+
+    @pytest.mark.parametrize("stop", [1, 4, 9, 14])
+    def test_a_run_taken_up_again_stops_at_the_same_epoch_with_the_same_bits(self, stop: int, tmp_path: Path) -> None:
+        whole = self.overfits()
+        whole.train(*self.data())
+        part = self.overfits()
+        part.train(*self.data(), stop=after(stop))
+        again = layerkit.load(part.save(tmp_path / "m.safetensors"))
+        again.train(*self.data())
+        assert same(again, whole)
+
+    def test_epochs_from_before_it_was_asked_for_use_up_no_patience(self, tmp_path: Path) -> None:
+        before = self.overfits(epochs=5, early_stopping=None)
+        before.train(*self.data())
+        path = before.save(tmp_path / "m.safetensors")
+        fields = {"training.epochs": 500, "training.early_stopping": {"patience": 3}}
+        model = open_model(path, fields)
+        model.train(*self.data())
+        figures = model.history["validation_loss"]
+        assert len(figures) == 5 + int(np.argmin(figures[5:])) + 1 + 3 < 500
+
+    def test_a_metric_where_more_is_better_may_be_watched(self) -> None:
+        stopping = {"patience": 4, "figure": "validation_r2"}
+        model = self.overfits(metrics=["r2"], early_stopping=stopping)
+        model.train(*self.data())
+        figures = model.history["validation_r2"]
+        assert len(figures) == int(np.argmax(figures)) + 1 + 4
+
+    def test_a_figure_that_is_never_a_number_is_refused_once_patience_is_over(self) -> None:
+        model = self.overfits(metrics=["r2"], early_stopping={"patience": 4, "figure": "validation_r2"})
+        x, y = self.data()
+        with pytest.raises(TrainingError, match=r"early_stopping.figure: validation_r2 was no number in 4 epochs"):
+            model.train(x, np.ones_like(y))
+        assert model.epoch == 4
+
+    def test_a_change_that_is_too_small_is_none(self) -> None:
+        model = linear(epochs=50, early_stopping={"patience": 2, "min_change": 1e9})
+        model.train(X, Y)
+        assert model.epoch == 3
+
+    def test_a_figure_that_the_history_lacks_is_refused_with_those_it_has(self) -> None:
+        model = linear(epochs=1, early_stopping={"figure": "validation_los"})
+        with pytest.raises(DocumentError, match=r'early_stopping.figure: there is no figure "validation_los".*loss'):
+            model.train(X, Y)
