@@ -143,7 +143,7 @@ def _called(
         due = str(found.__array_namespace__().zeros((), dtype=dtype).dtype)
         xp = found.__array_namespace__()
         whole = any(hasattr(each, "dtype") and xp.isdtype(each.dtype, "integral") for each in arguments)
-        advice = "; it is given whole numbers, and context.dtype is the network's own" if whole else ""
+        advice = "; it is given whole numbers, such as an embedding takes" if whole else ""
         raise PartError(f"{name} gives {found.dtype} where {due} is due{advice}", where)
     return found
 
