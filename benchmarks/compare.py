@@ -10,6 +10,8 @@ For `cold` and `table` it is the time of a whole process, from its start to its 
 trained on, and the model is saved. There everybody shuffles in an order of their own, so that the losses of
 the last epoch need only agree to a tenth.
 
+Where there is a GPU, JAX's and PyTorch's contenders run there; CUDA_VISIBLE_DEVICES= keeps them off it.
+
 A ratio is a time over layerkit's in the same round: above 1, layerkit is ahead. It is the median over the rounds.
 
     python benchmarks/compare.py [--workload small] [--contender "torch eager"] [--optimizer adam] [--json FILE]

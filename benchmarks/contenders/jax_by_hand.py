@@ -37,6 +37,7 @@ def _trainer(problem: Problem) -> tuple[Callable[[Sequence[Pair]], Any], Callabl
     import jax
 
     jax.config.update("jax_enable_x64", problem.dtype == "float64")
+    jax.config.update("jax_default_matmul_precision", "highest")  # float32 on a GPU, too, as layerkit's and PyTorch's
     import jax.numpy as jnp
 
     def loss_of(layers: Any, x: Any, t: Any) -> Any:

@@ -47,10 +47,11 @@ def whole(task: Task) -> None:
 
 def _model(problem: Problem, parameters: Sequence[Pair], jit_compile: bool | str) -> Any:
     """The model up to the link that its loss brings along, compiled."""
-    if problem.dtype == "float64" and os.environ["KERAS_BACKEND"] == "jax":
+    if os.environ["KERAS_BACKEND"] == "jax":
         import jax
 
-        jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_enable_x64", problem.dtype == "float64")
+        jax.config.update("jax_default_matmul_precision", "highest")  # as in jax_by_hand
     import keras
 
     keras.config.set_floatx(problem.dtype)

@@ -1,5 +1,7 @@
 """PyTorch, compiled: one graph of network, loss, gradient and update in place, by torch.compile.
 
+On a GPU the step is recorded once more, as a CUDA graph, which is launched as one.
+
 A table's last batch, which is smaller, takes the same step in eager mode: a graph for it would take longer to compile.
 """
 
@@ -29,7 +31,7 @@ def _step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, 
     network, loss_of, _ = network_of(problem, parameters)
     weights = {name: each.detach() for name, each in network.named_parameters()}  # the network's own numbers
     m, v = ({name: torch.zeros_like(each) for name, each in weights.items()} for _ in range(2))
-    taken = torch.zeros((), dtype=getattr(torch, problem.dtype))
+    taken = next(iter(weights.values())).new_zeros(())
 
     def loss_at(weights: Any, x: Any, t: Any) -> Any:
         return loss_of(torch.func.functional_call(network, weights, (x,)), t)
@@ -58,7 +60,43 @@ def _step_function(problem: Problem, parameters: Sequence[Pair]) -> tuple[Step, 
 
     def step(x: Any, t: Any) -> Any:
         nonlocal taken
-        taken, loss = (compiled if len(x) == problem.batch else update)(taken, x, t)
+        after, loss = (compiled if len(x) == problem.batch else update)(taken, x, t)
+        taken = taken.copy_(after) if taken.is_cuda else after  # a CUDA graph keeps to its memory
         return loss
 
-    return step, network
+    state = [*weights.values(), *m.values(), *v.values(), taken]
+    return (_as_graph(step, state, problem.batch) if taken.is_cuda else step), network
+
+
+def _as_graph(step: Step, state: Sequence[Any], batch: int) -> Step:
+    """The step as a CUDA graph for batches of this size, recorded at the first one."""
+    import torch
+
+    graph = torch.cuda.CUDAGraph()
+    given: list[Any] = []
+    loss: Any = None
+
+    def record(x: Any, t: Any) -> None:
+        nonlocal loss
+        given[:] = x.clone(), t.clone()
+        before = [each.clone() for each in state]
+        with torch.cuda.stream(torch.cuda.Stream()):
+            for _ in range(3):  # compiles, and makes what a recording can't
+                step(*given)
+        torch.cuda.synchronize()
+        with torch.cuda.graph(graph):
+            loss = step(*given)
+        for each, own in zip(state, before, strict=True):
+            each.copy_(own)
+
+    def replay(x: Any, t: Any) -> Any:
+        if len(x) != batch:
+            return step(x, t)
+        if not given:
+            record(x, t)
+        given[0].copy_(x)
+        given[1].copy_(t)
+        graph.replay()
+        return loss.clone()
+
+    return replay

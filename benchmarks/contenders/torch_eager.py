@@ -1,6 +1,6 @@
 """PyTorch's eager mode: the usual loop, with the optimizer's fused kernel, which is the fastest that it has here.
 
-The losses of a call stay tensors and are read once, at its end.
+Everything lies on the GPU where there is one. The losses of a call stay tensors and are read once, at its end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def steps_of(task: Task, step: Step) -> Steps:
     """The loop over batches in memory."""
     import torch
 
-    batches = [(torch.from_numpy(x), _target(task.problem, t)) for x, t in task.batches]
+    batches = [(on_device(x), _target(task.problem, t)) for x, t in task.batches]
 
     def steps(count: int) -> float:
         return float(torch.stack([step(*batches[i % len(batches)]) for i in range(count)]).mean())
@@ -56,20 +56,25 @@ def train_table(task: Task, make: Callable[..., tuple[Step, Any]]) -> None:
 
     assert task.table is not None
     problem, table = task.problem, task.table
-    x, t = (torch.from_numpy(each) for each in read(task))
+    x, t = (on_device(each) for each in read(task))
     step, network = make(problem, task.parameters)
     for _ in range(table.epochs):
-        total = torch.zeros((), dtype=x.dtype)
-        for rows in torch.randperm(len(x)).split(problem.batch):
+        total = x.new_zeros(())
+        for rows in torch.randperm(len(x), device=x.device).split(problem.batch):
             total += step(x[rows], t[rows]) * len(rows)
         print_epoch(total / len(x))
     torch.save(network.state_dict(), Path(table.path).with_name("torch.pt"))
 
 
-def _target(problem: Problem, t: Any) -> Any:
+def on_device(array: Any) -> Any:
+    """An array as a tensor on the GPU, or on the processor where there is none."""
     import torch
 
-    return torch.from_numpy(t.argmax(axis=1)) if problem.output == "softmax" else torch.from_numpy(t)
+    return torch.from_numpy(array).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _target(problem: Problem, t: Any) -> Any:
+    return on_device(t.argmax(axis=1) if problem.output == "softmax" else t)
 
 
 def network_of(problem: Problem, parameters: Sequence[Pair]) -> tuple[Any, Callable[..., Any], Any]:
@@ -80,10 +85,11 @@ def network_of(problem: Problem, parameters: Sequence[Pair]) -> tuple[Any, Calla
     torch.set_num_threads(problem.threads)
     stages: list[Any] = []
     for kernel, bias in parameters:
-        linear = torch.nn.Linear(*kernel.shape, dtype=getattr(torch, problem.dtype))
+        weight, offset = on_device(kernel.T.copy()), on_device(bias.copy())
+        linear = torch.nn.Linear(*kernel.shape, device=weight.device, dtype=weight.dtype)
         with torch.no_grad():
-            linear.weight.copy_(torch.from_numpy(kernel.T))
-            linear.bias.copy_(torch.from_numpy(bias))
+            linear.weight.copy_(weight)
+            linear.bias.copy_(offset)
         stages += [linear, torch.nn.ReLU()]
     stages.pop()
     if (problem.output, problem.loss) == ("sigmoid", "half_squared_error"):

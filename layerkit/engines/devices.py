@@ -19,6 +19,8 @@ class Devices:
         self._mesh = jax.make_mesh((jax.device_count(),), ("rows",), axis_types=(AxisType.Auto,))
         self.whole = NamedSharding(self._mesh, PartitionSpec())  # type: ignore[no-untyped-call]
         """Of an array that every device holds as a whole."""
+        self.launch_each_turn = jax.devices()[0].platform == "gpu"
+        """Whether the turns of a loop are launched from here, so that each waits until it is known to be one."""
 
     def everywhere(self, tree: Any) -> Any:
         """NumPy arrays, the same in every process, as arrays that every device holds as a whole. They are copied."""

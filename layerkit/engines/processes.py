@@ -101,6 +101,10 @@ def alone_on_stdout() -> Iterator[None]:
 
 def lost(error: Exception) -> TrainingError:
     """What to raise where JAX's error means that the other processes can't be reached."""
+    if "Duplicate GPU" in str(error):  # NCCL's words
+        return TrainingError(
+            "two processes have one GPU between them: give each its own, such as by CUDA_VISIBLE_DEVICES=0 and =1"
+        )
     return TrainingError(
         "the other processes can't be reached, one of them may have died: "
         f"start all again to go on from the last save ({first_line(error)})"

@@ -22,6 +22,8 @@ from layerkit.rehearsal import check_update, checked_gradient
 
 STEPS = 2**14
 """How many steps one call takes at most."""
+BLOCK = 32
+"""How many steps a GPU takes at a time: where a loop's length isn't compiled in, it waits before each turn."""
 SMALL = 2**16
 """A state of no more parameters costs less to give anew than to copy."""
 
@@ -112,11 +114,18 @@ class Programs:
             unsound = unsound if fine is None else jnp.minimum(unsound, jnp.where(fine, np.uint32(STEPS), i))
             return held, losses.at[i].set(loss, mode="promise_in_bounds"), unsound
 
+        def block(i: Array, carry: tuple[Held, Array, Array]) -> Any:
+            return lax.fori_loop(np.uint32(0), np.uint32(BLOCK), lambda j, carry: one(BLOCK * i + j, carry), carry)
+
         # 1.0 · an integer is to JAX what a Python float is: no wider than the array that it meets
         as_float = 1.0 * (first - self._plan.steps_before)
         start = (held, jnp.zeros(STEPS, self._network.dtype), jnp.uint32(STEPS))
         # an i without a sign indexes as it is, an i with one would be looked at first: a tenth of a small step
-        held, losses, unsound = lax.fori_loop(np.uint32(0), count, one, start)
+        begun = np.uint32(0)
+        if devices().launch_each_turn:
+            start = lax.fori_loop(begun, count // BLOCK, block, start)
+            begun = count - count % BLOCK
+        held, losses, unsound = lax.fori_loop(begun, count, one, start)
         trained = [held.parameters[name] for name in self._network.trained]
         finite = _finite([*trained, *jax.tree.leaves(held.slots)])
         return Steps(held, losses, jnp.stack([unsound, finite.astype(np.uint32)]), first + count)

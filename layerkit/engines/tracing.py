@@ -37,6 +37,9 @@ def why_failed(network: Network, recipe: Recipe, x: Array | None, error: Excepti
             return found
     if isinstance(error, LayerkitError):
         return error
+    if at_work and first_line(error).startswith("RESOURCE_EXHAUSTED"):
+        message = "JAX's devices have no memory left for this: a smaller batch_size, or fewer units, needs less"
+        return TrainingError(f"{message} ({first_line(error)})")
     if jax.process_count() > 1:  # where a dead one shows as an error of either kind
         return lost(error)
     if at_work:

@@ -18,6 +18,12 @@ def document(models: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def on_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the processes that a test starts off a GPU, of which each would need its own."""
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+
+
 @pytest.fixture(params=["numpy", "jax"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine that is installed."""

@@ -19,6 +19,10 @@ from layerkit.data.batches import Rows
 
 jax = pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
 
+from layerkit.engines.devices import devices  # noqa: E402
+from layerkit.engines.processes import lost  # noqa: E402
+from layerkit.engines.programs import BLOCK  # noqa: E402
+
 RANDOM = np.random.default_rng(0)
 X, T = RANDOM.normal(size=(8, 4)), np.eye(3)[RANDOM.integers(0, 3, 8)]
 CLOSE = {"float32": 1e-5, "float64": 1e-12}
@@ -98,11 +102,15 @@ def test_a_run_goes_on_on_the_other_engine(engines: tuple[str, str]) -> None:
     expect_close(moved, due, 1e-12)
 
 
+@pytest.mark.parametrize("launched", [False, True], ids=["as a processor", "as a GPU"])
 @pytest.mark.parametrize("batch_size", [4, 8])
-def test_the_bits_of_a_step_do_not_depend_on_how_many_a_call_takes(batch_size: int) -> None:
+def test_the_bits_of_a_step_do_not_depend_on_how_many_a_call_takes(
+    batch_size: int, launched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices(), "launch_each_turn", launched)
     at_once, one_by_one = (model("jax", training={"batch_size": batch_size}) for _ in range(2))
-    at_once.train(X, T, steps=9)
-    for _ in range(9):
+    at_once.train(X, T, steps=BLOCK + 9)
+    for _ in range(BLOCK + 9):
         one_by_one.train(X, T, steps=1)
     for name, array in at_once.parameters.items():
         np.testing.assert_array_equal(one_by_one.parameters[name], array)
@@ -180,6 +188,8 @@ def test_jax_is_imported_only_where_it_is_used() -> None:
 
 @pytest.mark.parametrize("platform", ["cuda", "nonsense"])
 def test_a_platform_without_a_device_is_said_to_be_so(platform: str, models: Path) -> None:
+    if platform == "cuda" and jax.default_backend() == "gpu":
+        pytest.skip("this machine has such a device")
     ran = subprocess.run(
         [sys.executable, "-m", "layerkit", "train", str(models / "activity.json"), "--engine", "jax"],
         env=os.environ | {"JAX_PLATFORMS": platform},
@@ -189,3 +199,16 @@ def test_a_platform_without_a_device_is_said_to_be_so(platform: str, models: Pat
     assert ran.returncode == 2
     assert "error: engine: JAX finds no device" in ran.stderr
     assert "unset JAX_PLATFORMS, or install JAX's plugin for it" in ran.stderr
+
+
+def test_memory_that_a_device_lacks_is_said_to_be_so() -> None:
+    wide = {"type": "dense", "units": 2**22, "kernel": "zeros"}
+    layers = [wide, {"type": "dense", "units": 1, "kernel": "zeros"}]
+    found = Model(input=[2], engine="jax", layers=layers, dtype="float64")
+    with pytest.raises(layerkit.TrainingError, match="have no memory left for this: a smaller batch_size, or fewer"):
+        found.session().predict(np.ones((2**22, 2)))
+
+
+def test_a_gpu_that_two_processes_share_is_said_to_be_so() -> None:
+    said = lost(RuntimeError("INTERNAL: NCCL operation failed: 'Duplicate GPU detected : rank 0 and rank 1'"))
+    assert "give each its own, such as by CUDA_VISIBLE_DEVICES=0" in str(said)

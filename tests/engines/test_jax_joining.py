@@ -17,6 +17,7 @@ from together import PATIENCE, document_anew, ended, expect_same, free_port, sta
 import layerkit
 
 pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
+pytestmark = pytest.mark.usefixtures("on_processors")
 
 
 def can_listen(port: int) -> bool:

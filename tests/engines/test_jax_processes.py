@@ -17,6 +17,7 @@ from together import LAYERKIT, document_anew, ended, expect_same, free_port, sta
 import layerkit
 
 pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
+pytestmark = pytest.mark.usefixtures("on_processors")
 
 
 def test_two_processes_train_as_one_and_the_first_alone_prints_and_saves(document: Path) -> None:

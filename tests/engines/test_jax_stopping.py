@@ -27,14 +27,19 @@ from layerkit.data.batches import Rows
 
 jax = pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
 
+from layerkit.engines.devices import devices  # noqa: E402
+
 RANDOM = np.random.default_rng(0)
 X, T = RANDOM.normal(size=(8, 4)), np.eye(3)[RANDOM.integers(0, 3, 8)]
 
 
-@pytest.fixture(params=[0, 2**16], ids=["written over", "kept"], autouse=True)
+@pytest.fixture(params=[(0, False), (2**16, True)], ids=["written over", "kept, in blocks"], autouse=True)
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps write over a large state, and leave a small one as it was."""
-    monkeypatch.setattr("layerkit.engines.programs.SMALL", request.param)
+    """Steps write over a large state, and leave a small one as it was; a GPU takes them in blocks."""
+    most, launched = request.param
+    monkeypatch.setattr("layerkit.engines.programs.SMALL", most)
+    monkeypatch.setattr("layerkit.engines.programs.BLOCK", 2)
+    monkeypatch.setattr(devices(), "launch_each_turn", launched)
 
 
 def linear(engine: str = "jax", **fields: Any) -> Model:
