@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from layerkit.ops import Array
+from layerkit.parts import Shape
 from layerkit.random import Random
 
 Share: TypeAlias = Callable[[int], slice]
@@ -36,9 +37,65 @@ class Rows(NamedTuple):
         """How many rows the batch has, in all processes."""
         return len(self.x) if self.total is None else self.total
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of x and t."""
+        return int(self.x.nbytes + self.t.nbytes)
+
+    @property
+    def shape(self) -> Shape:
+        """That of x."""
+        return self.x.shape  # type: ignore[no-any-return]
+
+    def gathered(self) -> Rows:
+        """The rows themselves."""
+        return self
+
+    def into(self, x: Array, t: Array) -> None:
+        """Copy the rows to these arrays."""
+        np.copyto(x, self.x)
+        np.copyto(t, self.t)
+
     def at(self, rows: Array | slice, total: int | None = None) -> Rows:
         """These rows alone; as the share of a batch of `total`, if they are one."""
         return Rows(self.x[rows], self.t[rows], None if self.weights is None else self.weights[rows], total)
+
+
+class Picked(NamedTuple):
+    """Some rows of a table, by their numbers: whoever holds the table needs no more."""
+
+    table: Rows
+    numbers: Array
+    size: int
+    """How many rows the batch has, in all processes."""
+
+    @property
+    def weights(self) -> Array | None:
+        """How much each row counts in training, of (rows,); None where all count 1."""
+        return None if self.table.weights is None else self.table.weights[self.numbers]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of x and t."""
+        return len(self.numbers) * self.table.nbytes // len(self.table.x)
+
+    @property
+    def shape(self) -> Shape:
+        """That of x."""
+        return len(self.numbers), *self.table.x.shape[1:]
+
+    def gathered(self) -> Rows:
+        """The rows themselves, anew at each call."""
+        return self.table.at(self.numbers, self.size)
+
+    def into(self, x: Array, t: Array) -> None:
+        """Gather the rows in these arrays, a third of the time that it takes to copy them there afterwards."""
+        self.table.x.take(self.numbers, 0, x, "clip")  # "raise" would gather them elsewhere first
+        self.table.t.take(self.numbers, 0, t, "clip")
+
+
+Batch: TypeAlias = Rows | Picked
+"""The rows of a step, or one process's share of them."""
 
 
 class Source(ABC):
@@ -50,14 +107,14 @@ class Source(ABC):
         """How many rows there are."""
 
     @abstractmethod
-    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:
         """The batches of the epoch that holds `step` (from 0), from that step's on. The last may be smaller.
 
         Every row comes once an epoch, in an order that seed and epoch alone decide. Of each batch, only the `share` of
         its rows is gathered.
         """
 
-    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:
         """The batches from that step's on, an epoch after the other, without end."""
         per_epoch = steps_per_epoch(self.count, size)
         while True:
@@ -79,7 +136,7 @@ class InMemory(Source):
     def count(self) -> int:
         return len(self.rows.x)
 
-    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+    def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:
         per_epoch = steps_per_epoch(self.count, size)
         epoch, first = divmod(step, per_epoch)
         if per_epoch == 1:
@@ -89,9 +146,9 @@ class InMemory(Source):
         order = shuffled(seed, epoch, self.count, "epoch")
         for number in range(first, per_epoch):
             rows = order[number * size : (number + 1) * size]
-            yield self.rows.at(rows[share(len(rows))], len(rows))
+            yield Picked(self.rows, rows[share(len(rows))], len(rows))
 
-    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Rows]:
+    def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:
         if steps_per_epoch(self.count, size) > 1:
             return super().epochs(size, seed, step, share)
         # one object for all epochs, so that an engine knows it again

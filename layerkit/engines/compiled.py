@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch, Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
 from layerkit.engines.processes import of_the_first, processes
@@ -25,13 +25,21 @@ from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.rehearsal import rehearse
 
+_SETTINGS: tuple[tuple[Any, Any], ...] = (
+    (jax.enable_x64, True),
+    (jax.numpy_dtype_promotion, "standard"),
+    (jax.numpy_rank_promotion, "allow"),
+    (jax.transfer_guard, "allow"),
+)
+"""What holds while the engine is at work, whatever a process has set for its own code."""
+
 
 class CompiledSession(Session):
     """A network's parameters and slots on JAX's devices."""
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
         self._network, self._recipe, self.processes = network, recipe, processes()
-        self._x: Array | None = None
+        self._batch: Batch | None = None
         """The rows at work, for which a part may fail."""
         plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
         self._programs = programs_of(network, plan)
@@ -54,14 +62,14 @@ class CompiledSession(Session):
         self._rewind = Rewind(self._keep, self._restore, state.step, 1 if often else STEPS_TAKEN_AGAIN)
         self._is_torn = False
 
-    def train(self, batches: Sequence[Rows]) -> Array:
+    def train(self, batches: Sequence[Batch]) -> Array:
         losses: list[Array] = []
         first = self._rewind.step
         try:
             with self._on_jax():
                 self._mend()
                 for stack in self._stacks.of(batches):
-                    self._x = stack.batches[0].x
+                    self._batch = stack.batches[0]
                     self._take(stack, losses)
                 return self._in_one(losses)
         except BaseException as error:
@@ -123,7 +131,7 @@ class CompiledSession(Session):
         found.losses.block_until_ready()
         return found
 
-    def _stop(self, batches: list[Rows], found: Array, bad: int, losses: list[Array]) -> NoReturn:
+    def _stop(self, batches: list[Batch], found: Array, bad: int, losses: list[Array]) -> NoReturn:
         """Take the steps before the one that goes wrong, among the first `bad` or the next, and raise what it does."""
         self._mend()
         self._rewind.renew()
@@ -213,13 +221,15 @@ class CompiledSession(Session):
 
     @contextmanager
     def _on_jax(self, x: Array | None = None) -> Iterator[None]:
-        """In JAX's 64-bit mode, where dtypes mean what they mean on NumPy; what fails is said with its stage."""
+        """Where dtypes and shapes mean what they mean on NumPy; what fails is said with its stage."""
         with ExitStack() as contexts:
-            contexts.enter_context(jax.enable_x64(True))
+            for set_for_now, value in _SETTINGS:
+                contexts.enter_context(set_for_now(value))
             try:
                 yield
             except (TrainingError, MemoryError):
                 raise
             except Exception as error:
-                named = why_failed(self._network, self._recipe, self._x if x is None else x, error)
+                x = self._batch.gathered().x if x is None and self._batch else x
+                named = why_failed(self._network, self._recipe, x, error)
                 raise named from (error.__cause__ if named is error else error)

@@ -6,7 +6,7 @@ from math import isfinite, prod
 
 import numpy as np
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch, Rows
 from layerkit.engines.aligned import zeros
 from layerkit.engines.blocks import BlockedUpdate, finite, paired
 from layerkit.engines.checks import (
@@ -63,7 +63,7 @@ class NumPySession(Session):
         ]
         self._recorded: dict[tuple[Shape, bool], RecordedStep | None] = {}
 
-    def train(self, batches: Sequence[Rows]) -> Sequence[float]:
+    def train(self, batches: Sequence[Batch]) -> Sequence[float]:
         losses: list[float] = []
         first, batch = self._step, None
         try:
@@ -73,7 +73,7 @@ class NumPySession(Session):
                     self._take_step(batch, losses)
                 return losses
         except BaseException as error:
-            named = self._named(error, batch.x, batch.t) if batch else error
+            named = self._named(error, *batch.gathered()[:2]) if batch else error
             vars(named)["losses"] = tuple(losses[: self._step - first])
             raise named from named.__cause__
 
@@ -132,19 +132,19 @@ class NumPySession(Session):
                 return found
         return error
 
-    def _take_step(self, batch: Rows, losses: list[float]) -> None:
+    def _take_step(self, batch: Batch, losses: list[float]) -> None:
         """Take a step, and add its loss, which counts once the step does."""
         losses.append(self._advance(batch, self._rewind.before(batch)))
         self._rewind.after(batch)
         self._is_torn = False
 
-    def _advance(self, batch: Rows, step: int) -> float:
+    def _advance(self, batch: Batch, step: int) -> float:
         """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were."""
         recipe = self._recipe
         assert recipe.optimizer is not None
         loss, updates = self._passes(batch, step)
         if not isfinite(loss):
-            raise self._diverged(batch, step)
+            raise self._diverged(batch.gathered().x, step)
         if recipe.clip_norm is not None:
             self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
         for i, name, value in updates:
@@ -164,7 +164,7 @@ class NumPySession(Session):
             self._params[i][name][...] = value
         return loss
 
-    def _passes(self, batch: Rows, step: int) -> tuple[float, Sequence[OfParameter]]:
+    def _passes(self, batch: Batch, step: int) -> tuple[float, Sequence[OfParameter]]:
         """Fill the gradient; the loss, and what the stages want of their parameters that aren't trained."""
         weights = self._weights_of(batch)
         if recorded := self._recorded_for(batch, weights):
@@ -174,7 +174,8 @@ class NumPySession(Session):
                 if not self._is_torn:
                     self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
                 self._recorded[_key(batch)] = None  # values decide what the step is: from now on, it is called
-        passes = self._network.passes(self._params, batch.x, batch.t, self._recipe.seed, step, weights)
+        x, t, *_ = batch.gathered()
+        passes = self._network.passes(self._params, x, t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
             view[...] = checked_gradient(self._network.stages[i], name, passes.gradients[i])
         # copies: an update may be a parameter itself, which the step is about to change
@@ -184,7 +185,7 @@ class NumPySession(Session):
             for name, value in own.items()
         ]
 
-    def _recorded_for(self, batch: Rows, weights: Array) -> RecordedStep | None:
+    def _recorded_for(self, batch: Batch, weights: Array) -> RecordedStep | None:
         """The step on a tape, for each kind of batch; None where a part can't be recorded."""
         key = _key(batch)
         if key not in self._recorded:
@@ -196,12 +197,12 @@ class NumPySession(Session):
                 self._recorded[key] = None
         return self._recorded[key]
 
-    def _weights_of(self, batch: Rows) -> Array:
+    def _weights_of(self, batch: Batch) -> Array:
         """What each row's loss counts: an equal share, or its own weight in one."""
-        rows = len(batch.x)
+        rows, weights = batch.size, batch.weights
         if rows not in self._weights:
             self._weights[rows] = equal_weights(rows, np, self._gradient.dtype)
-        return self._weights[rows] if batch.weights is None else self._weights[rows] * batch.weights
+        return self._weights[rows] if weights is None else self._weights[rows] * weights
 
     def _check_update(self, i: int, name: str, value: Array, step: int) -> None:
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
@@ -209,10 +210,10 @@ class NumPySession(Session):
         if not finite(paired([value.astype(self._gradient.dtype)])):
             raise stopped(f"{self._network.stages[i].name}.{name}", step)
 
-    def _diverged(self, batch: Rows, step: int) -> TrainingError:
+    def _diverged(self, x: Array, step: int) -> TrainingError:
         """Which stage's output is the first that isn't finite."""
         with np.errstate(all="ignore"):
-            found = finite_outputs(self._network, self._params, batch.x, self._recipe.seed, step)
+            found = finite_outputs(self._network, self._params, x, self._recipe.seed, step)
         return stopped(not_finite(self._network, found), step)
 
     def _overflowed(self, step: int) -> TrainingError:
@@ -224,9 +225,10 @@ class NumPySession(Session):
         raise AssertionError("an update was refused, and all of it is finite")
 
 
-def _key(batch: Rows) -> tuple[Shape, bool]:
+def _key(batch: Batch) -> tuple[Shape, bool]:
     """By what a batch chooses its tape: its shape, and whether its rows have weights of their own."""
-    return batch.x.shape, batch.weights is not None
+    weights = batch.weights if isinstance(batch, Rows) else batch.table.weights
+    return batch.shape, weights is not None
 
 
 def cores() -> int:

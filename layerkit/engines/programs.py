@@ -15,7 +15,7 @@ from jax import lax
 from layerkit.data.batches import Rows
 from layerkit.engines.checks import checked_slots, finite_outputs
 from layerkit.engines.devices import devices
-from layerkit.network import Network
+from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 from layerkit.parts import Optimizer, Params
 from layerkit.rehearsal import check_update, checked_gradient
@@ -102,13 +102,13 @@ class Programs:
     ) -> Steps:
         """Take `count` steps, from the number `first` on. A large state that comes out takes the memory of `held`.
 
-        Step i goes over the first `rows` rows of stack[places[i]], with the learning_rate times factors[i]. The number
+        Step i goes over `rows` rows of the stack, by places[i], with the learning_rate times factors[i]. The number
         of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.
         """
 
         def one(i: Array, carry: tuple[Held, Array, Array]) -> tuple[Held, Array, Array]:
             held, losses, unsound = carry
-            batch = jax.tree.map(lambda each: lax.dynamic_index_in_dim(each, places[i], keepdims=False)[:rows], stack)
+            batch = _taken(stack, places[i], rows)
             factor = None if factors is None else factors[i]
             held, loss, fine = self._step(held, batch, Number(first + i, as_float + i), factor)
             unsound = unsound if fine is None else jnp.minimum(unsound, jnp.where(fine, np.uint32(STEPS), i))
@@ -179,7 +179,7 @@ class Programs:
 
     def _finite_outputs(self, parameters: Params, stack: Rows, place: Array, number: Any, rows: int) -> list[Array]:
         """Whether each stage's output is finite at a step over a batch of a stack."""
-        x = lax.dynamic_index_in_dim(stack.x, place, keepdims=False)[:rows]
+        x = _taken(stack, place, rows).x
         return finite_outputs(self._network, self._network.by_stage(parameters), x, self._plan.seed, number)
 
     def _predict(self, parameters: Params, x: Array) -> Array:
@@ -189,6 +189,17 @@ class Programs:
         network = self._network
         arrays = network.forward(network.by_stage(parameters), x, network.contexts_outside(jnp))
         return arrays[-1], network.losses(arrays, t)
+
+
+def _taken(stack: Rows, place: Array, rows: int) -> Rows:
+    """A step's rows: those at a place of the stack, or those of the table that have these numbers."""
+    if not place.ndim:
+        found: Rows = jax.tree.map(lambda each: lax.dynamic_index_in_dim(each, place, keepdims=False)[:rows], stack)
+        return found
+    found = jax.tree.map(lambda each: each.at[place[:rows]].get(mode="promise_in_bounds"), stack)
+    if found.weights is None:
+        return found
+    return found._replace(weights=equal_weights(rows, jnp, found.t.dtype) * found.weights)
 
 
 def _finite(arrays: Iterable[Array]) -> Array:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch
 from layerkit.engines.aligned import zeros
 from layerkit.engines.tape import Tape
 from layerkit.network import Network
@@ -29,17 +29,18 @@ class RecordedStep:
         network: Network,
         params: Sequence[Params],
         gradients: Sequence[OfParameter],
-        batch: Rows,
+        batch: Batch,
         weights: Array,
         seed: int,
     ) -> None:
         tape = Tape()
-        given = batch.x, batch.t, weights
+        x, t, *_ = batch.gathered()
+        given = x, t, weights
         self._x, self._t, self._weights = (zeros(each.size, each.dtype).reshape(each.shape) for each in given)
         for own, each in zip((self._x, self._t, self._weights), given, strict=True):
             np.copyto(own, each)
         self._weighs = batch.weights is not None
-        self._batch: Rows | None = batch
+        self._batch: Batch | None = batch
         self._step = np.ones(1, dtype=np.uint32)
         watched = [{name: tape.watch(array) for name, array in own.items()} for own in params]
         counts = tape.watch(self._weights) if self._weighs else self._weights  # equal ones are those of every step
@@ -60,12 +61,11 @@ class RecordedStep:
         tape.finish([self._loss, *(array for _, _, array in (*gradients, *self.updates))])
         self._calls = tape.over([])
 
-    def __call__(self, batch: Rows, weights: Array, step: int) -> float:
+    def __call__(self, batch: Batch, weights: Array, step: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""
         if batch is not self._batch:  # it is where all rows are one batch
             self._batch = None  # while its rows are half there
-            np.copyto(self._x, batch.x)
-            np.copyto(self._t, batch.t)
+            batch.into(self._x, self._t)
             if self._weighs:
                 np.copyto(self._weights, weights)
             self._batch = batch

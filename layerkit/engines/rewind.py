@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch
 from layerkit.engines.aligned import zeros
 from layerkit.ops import Array
 
@@ -21,7 +21,7 @@ class Taken(NamedTuple):
     """The step before the first of these batches, each of which was a step since."""
 
     first: int
-    batches: list[Rows]
+    batches: list[Batch]
 
 
 class Rewind:
@@ -43,19 +43,19 @@ class Rewind:
         """The number of the last step that was taken."""
         return self._taken.first + len(self._taken.batches)
 
-    def before(self, batch: Rows) -> int:
+    def before(self, batch: Batch) -> int:
         """Copy the numbers as they are, where the last copy has become too old; the number of the step to take now."""
         first, batches = self._taken
         if len(batches) >= self._due:
             self.renew()
-            self._due = max(min(self._most, BYTES // max(batch.x.nbytes + batch.t.nbytes, 1)), 1)
+            self._due = max(min(self._most, BYTES // max(batch.nbytes, 1)), 1)
         return first + len(batches) + 1
 
-    def after(self, batch: Rows) -> None:
+    def after(self, batch: Batch) -> None:
         """Count a step that was taken. Its batch must stay as it is."""
         self._taken.batches.append(batch)
 
-    def after_all(self, batches: list[Rows]) -> None:
+    def after_all(self, batches: list[Batch]) -> None:
         """Count the steps of a call, as thousands may be: where they are the first, their list is kept as it is."""
         first, before = self._taken
         self._taken = Taken(first, [*before, *batches] if before else batches)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from layerkit.data.batches import Rows, everything
+from layerkit.data.batches import Batch, Rows, everything
 from layerkit.engines.processes import Processes
 from layerkit.ops import Array
 from layerkit.parts import Optimizer
@@ -51,7 +51,7 @@ class Session(ABC):
         return everything(rows)
 
     @abstractmethod
-    def train(self, batches: Sequence[Rows]) -> Sequence[float] | Array:
+    def train(self, batches: Sequence[Batch]) -> Sequence[float] | Array:
         """Take one step a batch and give each batch's loss, before its step, in a sequence or an array.
 
         Batches must stay as they are: to take back a step, those before it may be taken again.

@@ -9,10 +9,11 @@ from math import prod
 import jax
 import numpy as np
 
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch, Rows
 from layerkit.engines.aligned import zeros
 from layerkit.engines.devices import Devices
 from layerkit.engines.programs import STEPS
+from layerkit.engines.resident import Resident
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 
@@ -22,12 +23,15 @@ LARGEST = 16 * 2**20
 
 @dataclass(frozen=True)
 class Stack:
-    """Some steps' batches: step i takes the first `size` rows of rows[places[i]], until another stack is made."""
+    """Some steps' batches, until another stack is made: step i takes the first `size` rows of rows[places[i]].
+
+    Where places[i] are the numbers of rows in a table, it takes these.
+    """
 
     rows: Rows
     """On the devices; the weights, if there are any, are those by which a step sums its rows' losses."""
     places: Array
-    batches: list[Rows]
+    batches: list[Batch]
     """One for each step."""
     size: int
 
@@ -41,13 +45,14 @@ class Stacks:
 
     def __init__(self, network: Network, devices: Devices) -> None:
         self._network, self._devices = network, devices
+        self._resident = Resident(network, devices)
         self._places: dict[int, Array] = {}
         self._buffers: dict[int, Rows] = {}
-        self._last: tuple[Sequence[Rows], Rows] | None = None
+        self._last: tuple[Sequence[Batch], Rows] | None = None
         self._call: Stack | None = None
         """That of the last call, if it was one."""
 
-    def of(self, batches: Sequence[Rows]) -> Iterator[Stack]:
+    def of(self, batches: Sequence[Batch]) -> Iterator[Stack]:
         """The batches in stacks, each as long as batches are of one size, and fit."""
         if self._call is not None and _same(self._call.batches, batches):
             yield self._call
@@ -60,8 +65,11 @@ class Stacks:
             yield stack
             first += len(stack.batches)
 
-    def _first(self, batches: list[Rows]) -> Stack:
+    def _first(self, batches: list[Batch]) -> Stack:
         size = batches[0].size
+        if self._resident.takes(batches[0]):
+            numbers, count = self._resident.numbers(batches, batches[0])
+            return Stack(self._resident.table(batches[0]), numbers, batches[:count], size)
         capacity = len(self._buffer(size).x)
         cycle = _cycle(batches)
         if cycle < len(batches) and cycle <= capacity and all(batch.size == size for batch in batches[:cycle]):
@@ -78,21 +86,22 @@ class Stacks:
             self._places[cycle] = self._devices.everywhere([turns])[0]
         return self._places[cycle]
 
-    def _placed(self, different: Sequence[Rows], size: int) -> Rows:
+    def _placed(self, different: Sequence[Batch], size: int) -> Rows:
         """The different batches on the devices."""
         if self._last is not None:
             before, rows = self._last
             if _same(before, different):
                 return rows
         buffer, self._last = self._buffer(size), None
-        own = len(different[0].x)
+        gathered = [batch.gathered() for batch in different]
+        own = len(gathered[0].x)
         for name in ("x", "t"):
-            arrays = [getattr(batch, name) for batch in different]
+            arrays = [getattr(batch, name) for batch in gathered]
             np.stack(arrays, out=getattr(buffer, name)[: len(different), :own])
-        weighted = any(batch.weights is not None for batch in different)
+        weighted = any(batch.weights is not None for batch in gathered)
         if weighted:
             equal = equal_weights(size, np, self._network.dtype)[:own]
-            for row, batch in zip(np.asarray(buffer.weights), different):
+            for row, batch in zip(np.asarray(buffer.weights), gathered):
                 row[:own] = equal if batch.weights is None else equal * batch.weights
         used = buffer if weighted else buffer._replace(weights=None)
         placed: Rows = jax.tree.map(lambda array: self._devices.shared(array, axis=1), used)
@@ -123,19 +132,19 @@ class Stacks:
         return self._buffers[size]
 
 
-def _cycle(batches: Sequence[Rows]) -> int:
+def _cycle(batches: Sequence[Batch]) -> int:
     """After how many batches the same objects come again, over and over; all of them where they don't."""
     length = next((i for i in range(1, len(batches)) if batches[i] is batches[0]), len(batches))
     return length if _equal(batches[length:], batches[:-length]) else len(batches)
 
 
-def _same(one: Sequence[Rows], other: Sequence[Rows]) -> bool:
+def _same(one: Sequence[Batch], other: Sequence[Batch]) -> bool:
     """Whether these are the same batches; the first and the last tell soonest where they aren't."""
     ends = len(one) == len(other) and one[0] is other[0] and one[-1] is other[-1]
     return ends and _equal(one, other)
 
 
-def _equal(one: Sequence[Rows], other: Sequence[Rows]) -> bool:
+def _equal(one: Sequence[Batch], other: Sequence[Batch]) -> bool:
     """Whether these are the same batches: the comparison of lists looks for identity first, and is fast."""
     try:
         return one == other

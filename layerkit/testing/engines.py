@@ -10,7 +10,7 @@ from layerkit.builtin.adam import Adam
 from layerkit.builtin.dense import Dense
 from layerkit.builtin.sigmoid import Sigmoid
 from layerkit.builtin.squared_errors import HalfSquaredError
-from layerkit.data.batches import Rows
+from layerkit.data.batches import Batch, Picked, Rows
 from layerkit.engines.numpy import NumPy
 from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
@@ -56,9 +56,11 @@ class Subject:
         shapes = {name: self.network.parameters[name].shape for name in self.network.trained}
         return {slot: {name: np.zeros(shape) for name, shape in shapes.items()} for slot in ("m", "v")}
 
-    def batches(self, first: int, count: int) -> list[Rows]:
-        """Batches of two rows, each with its own."""
-        return [self.rows.at(slice(2 * (i % 3), 2 * (i % 3) + 2)) for i in range(first, first + count)]
+    def batches(self, first: int, count: int, table: Rows | None = None) -> list[Batch]:
+        """Batches of two rows, each with its own; every other one by their numbers."""
+        rows = table or self.rows
+        pairs = [np.arange(2 * (i % 3), 2 * (i % 3) + 2) for i in range(first, first + count)]
+        return [Picked(rows, pair, 2) if i % 2 else rows.at(pair) for i, pair in enumerate(pairs)]
 
 
 @check()
@@ -82,8 +84,8 @@ def training(subject: Subject) -> None:
 @check("training")
 def weights(subject: Subject) -> None:
     """A row's weight multiplies what it counts, without a change to what the others count."""
-    batches = [rows._replace(weights=np.asarray([0.25, 3.0])) for rows in subject.batches(0, STEPS)]
-    _expect_same_training(subject, RECIPE, batches, " where rows have weights")
+    table = subject.rows._replace(weights=np.asarray([0.25, 3.0, 1.0, 0.5, 2.0, 0.0]))
+    _expect_same_training(subject, RECIPE, subject.batches(0, STEPS, table), " where rows have weights")
 
 
 @check("training")
@@ -91,7 +93,9 @@ def clipping(subject: Subject) -> None:
     """A gradient longer than clip_norm, over all parameters together, is scaled down to it."""
     # by Adam, which divides by the gradient's size, one scale for all would hardly show
     recipe = Recipe(RECIPE.optimizer, clip_norm=0.1)
-    batches = [subject.batches(i, 1)[0]._replace(weights=np.full(2, 0.01 * 10.0**i)) for i in range(STEPS)]
+    batches: list[Batch] = [
+        subject.batches(i, 1)[0].gathered()._replace(weights=np.full(2, 0.01 * 10.0**i)) for i in range(STEPS)
+    ]
     _expect_same_training(subject, recipe, batches, " under a clip_norm")
 
 
@@ -138,7 +142,7 @@ def divergence(subject: Subject) -> None:
     """A batch whose loss isn't finite raises TrainingError, and the state is that of the step before."""
     session, due = subject.session(), subject.session()
     batches = subject.batches(0, STEPS)
-    batches[1] = batches[1]._replace(t=np.full_like(batches[1].t, np.inf))
+    batches[1] = batches[1].gathered()._replace(t=np.full((2, 2), np.inf))
     losses = due.train(batches[:1])
     try:
         session.train(batches)
@@ -153,7 +157,7 @@ def divergence(subject: Subject) -> None:
 
 
 def _expect_same_training(
-    subject: Subject, recipe: Recipe, batches: list[Rows], where: str, state: State | None = None
+    subject: Subject, recipe: Recipe, batches: list[Batch], where: str, state: State | None = None
 ) -> None:
     """Fail unless these steps give the losses and the state that they give on NumPy."""
     found, due = subject.session(None, state, recipe), subject.session(NumPy(), state, recipe)

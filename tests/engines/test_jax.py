@@ -145,6 +145,29 @@ def test_a_shape_is_compiled_once_however_many_steps_or_rows_follow() -> None:
     assert not found
 
 
+@pytest.mark.parametrize(
+    "strict",
+    [
+        {"jax_numpy_rank_promotion": "raise"},
+        {"jax_numpy_dtype_promotion": "strict"},
+        {"jax_transfer_guard": "disallow"},
+        {"jax_debug_nans": True},
+        {"jax_default_matmul_precision": "bfloat16"},
+    ],
+    ids=lambda strict: next(iter(strict)),
+)
+def test_what_a_process_has_set_for_its_own_jax_changes_nothing(strict: dict[str, Any]) -> None:
+    found, due = (model(engine, training={"batch_size": 4, "clip_norm": 0.5}) for engine in ("jax", "numpy"))
+    (name, value), before = *strict.items(), getattr(jax.config, next(iter(strict)))
+    jax.config.update(name, value)
+    try:
+        found.train(X, T, steps=20)
+        due.train(X, T, steps=20)
+        expect_close(found, due, 1e-5)
+    finally:
+        jax.config.update(name, before)
+
+
 def test_nothing_is_left_of_64_bits_outside() -> None:
     model("jax", dtype="float64").train(X, T, steps=1)
     assert jax.numpy.asarray(1.0).dtype == "float32"
