@@ -68,6 +68,8 @@ class Picked(NamedTuple):
     numbers: Array
     size: int
     """How many rows the batch has, in all processes."""
+    usual: int
+    """How many all batches of its epoch have but the last."""
 
     @property
     def weights(self) -> Array | None:
@@ -146,7 +148,7 @@ class InMemory(Source):
         order = shuffled(seed, epoch, self.count, "epoch")
         for number in range(first, per_epoch):
             rows = order[number * size : (number + 1) * size]
-            yield Picked(self.rows, rows[share(len(rows))], len(rows))
+            yield Picked(self.rows, rows[share(len(rows))], len(rows), size)
 
     def epochs(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:
         if steps_per_epoch(self.count, size) > 1:

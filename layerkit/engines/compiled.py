@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from layerkit.data.batches import Batch, Rows
+from layerkit.data.batches import Batch, Picked, Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
 from layerkit.engines.processes import of_the_first, processes
@@ -18,7 +18,8 @@ from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
 from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
 from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State, unchanged
-from layerkit.engines.stacks import Stack, Stacks
+from layerkit.engines.stack import Stack
+from layerkit.engines.stacks import Stacks
 from layerkit.engines.tracing import why_failed
 from layerkit.errors import TrainingError
 from layerkit.network import Network
@@ -39,8 +40,8 @@ class CompiledSession(Session):
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
         self._network, self._recipe, self.processes = network, recipe, processes()
-        self._batch: Batch | None = None
-        """The rows at work, for which a part may fail."""
+        self._stack: Stack | None = None
+        """What is at work, and may be what a part fails for."""
         plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
         self._programs = programs_of(network, plan)
         with np.errstate(all="ignore"):
@@ -56,7 +57,7 @@ class CompiledSession(Session):
             # on the devices: to hand numbers over takes as long as a hundred small steps
             self._next: Array = devices().everywhere([np.int64(state.step + 1)])[0]
             self._counts: dict[int, Array] = {}
-            self._stacks = Stacks(network, devices())
+            self._stacks = Stacks(network, devices(), self._programs.takes_last)
         # processes whose peers died can't take steps again, and what costs nothing to keep is kept at each call
         often = not self._programs.writes_over or jax.process_count() > 1
         self._rewind = Rewind(self._keep, self._restore, state.step, 1 if often else STEPS_TAKEN_AGAIN)
@@ -69,7 +70,7 @@ class CompiledSession(Session):
             with self._on_jax():
                 self._mend()
                 for stack in self._stacks.of(batches):
-                    self._batch = stack.batches[0]
+                    self._stack = stack
                     self._take(stack, losses)
                 return self._in_one(losses)
         except BaseException as error:
@@ -123,10 +124,12 @@ class CompiledSession(Session):
             self._held,
             stack.rows,
             stack.places,
+            stack.is_last,
             self._factors(step, len(stack.batches)),
             self._next,
             self._count(count),
             rows=stack.size,
+            last=stack.last,
         )
         found.losses.block_until_ready()
         return found
@@ -196,7 +199,7 @@ class CompiledSession(Session):
         network, step = self._network, self._rewind.step + 1
         if not loss_is_finite:
             found = self._programs.finite_outputs(
-                self._held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.size
+                self._held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.batches[i].size
             )
             return stopped(not_finite(network, found), step)
         arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
@@ -219,6 +222,14 @@ class CompiledSession(Session):
         padded[: len(own)] = own
         return devices().shared(padded, 0)
 
+    def _at_work(self) -> list[Array]:
+        """Rows such as those at work, for each size that a step may have."""
+        if self._stack is None:
+            return []
+        batch, sizes = self._stack.batches[0], (self._stack.size, self._stack.last)
+        x = batch.table.x if isinstance(batch, Picked) else batch.x
+        return [x[:size] for size in sizes if size]
+
     @contextmanager
     def _on_jax(self, x: Array | None = None) -> Iterator[None]:
         """Where dtypes and shapes mean what they mean on NumPy; what fails is said with its stage."""
@@ -230,6 +241,5 @@ class CompiledSession(Session):
             except (TrainingError, MemoryError):
                 raise
             except Exception as error:
-                x = self._batch.gathered().x if x is None and self._batch else x
-                named = why_failed(self._network, self._recipe, x, error)
+                named = why_failed(self._network, self._recipe, self._at_work() if x is None else [x], error)
                 raise named from (error.__cause__ if named is error else error)

@@ -79,8 +79,10 @@ class Programs:
         compiled = partial(self._compiled, out_shardings=devices().whole)
         self.writes_over = sum(prod(parameter.shape) for parameter in network.parameters.values()) > SMALL
         """Whether steps write over the state that they are given: it has to be copied before."""
+        self.takes_last = not self.writes_over and not devices().launch_each_turn
+        """Whether the smaller batch that ends an epoch goes with the others: small steps take less than a call."""
         given = ("held",) if self.writes_over else ()
-        self.steps = compiled(self._steps, static_argnames="rows", donate_argnames=given)
+        self.steps = compiled(self._steps, static_argnames=("rows", "last"), donate_argnames=given)
         self.copied = compiled(self._copied, donate_argnames="memory")
         self.restored = compiled(self._restored)
         self.finite_outputs = compiled(self._finite_outputs, static_argnames="rows")
@@ -98,19 +100,35 @@ class Programs:
         return jax.jit(precise, **options)
 
     def _steps(
-        self, held: Held, stack: Rows, places: Array, factors: Array | None, first: Array, count: Array, rows: int
+        self,
+        held: Held,
+        stack: Rows,
+        places: Array,
+        is_last: Array | None,
+        factors: Array | None,
+        first: Array,
+        count: Array,
+        rows: int,
+        last: int,
     ) -> Steps:
         """Take `count` steps, from the number `first` on. A large state that comes out takes the memory of `held`.
 
-        Step i goes over `rows` rows of the stack, by places[i], with the learning_rate times factors[i]. The number
-        of steps is an argument, so that one program takes any: a step's bits depend on no other step of its call.
+        Step i goes over `rows` rows of the stack by places[i], or `last` where is_last[i], with the learning_rate times
+        factors[i]. The number of steps is an argument, so that one program takes any: a step's bits depend on no other
+        step of its call.
         """
 
         def one(i: Array, carry: tuple[Held, Array, Array]) -> tuple[Held, Array, Array]:
             held, losses, unsound = carry
-            batch = _taken(stack, places[i], rows)
-            factor = None if factors is None else factors[i]
-            held, loss, fine = self._step(held, batch, Number(first + i, as_float + i), factor)
+            number, factor = Number(first + i, as_float + i), None if factors is None else factors[i]
+
+            def step(size: int) -> tuple[Held, Array, Array | None]:
+                return self._step(held, _taken(stack, places[i], size), number, factor)
+
+            if is_last is None:
+                held, loss, fine = step(rows)
+            else:
+                held, loss, fine = lax.cond(is_last[i], partial(step, last), partial(step, rows))
             unsound = unsound if fine is None else jnp.minimum(unsound, jnp.where(fine, np.uint32(STEPS), i))
             return held, losses.at[i].set(loss, mode="promise_in_bounds"), unsound
 

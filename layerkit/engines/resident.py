@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from math import prod
 from typing import TypeGuard
 
 import jax
@@ -12,6 +13,7 @@ from layerkit.data.batches import Batch, Picked, Rows
 from layerkit.engines.aligned import zeros
 from layerkit.engines.devices import Devices
 from layerkit.engines.programs import STEPS
+from layerkit.engines.stack import Stack
 from layerkit.network import Network
 from layerkit.ops import Array
 
@@ -22,40 +24,48 @@ NUMBERS = 2**15
 class Resident:
     """The last table of which batches came, on every device. Several processes hold none: each has its own rows."""
 
-    def __init__(self, network: Network, devices: Devices) -> None:
-        self._network, self._devices, self._room = network, devices, devices.room
+    def __init__(self, network: Network, devices: Devices, takes_last: bool) -> None:
+        self._network, self._devices, self._room, self._takes_last = network, devices, devices.room, takes_last
         self._held: tuple[Rows, Rows] | None = None
         self._numbers: dict[int, Array] = {}
 
     def takes(self, batch: Batch) -> TypeGuard[Picked]:
         """Whether these are rows of a table that the devices have room for."""
-        return isinstance(batch, Picked) and jax.process_count() == 1 and batch.table.nbytes <= self._room
+        return isinstance(batch, Picked) and jax.process_count() == 1 and 2 * batch.table.nbytes <= self._room
 
-    def table(self, batch: Picked) -> Rows:
-        """The table of this batch, on the devices."""
-        if self._held is None or self._held[0] is not batch.table:
+    def stack(self, batches: Sequence[Batch], first: Picked) -> Stack:
+        """The first of these batches, all that are of one table and size, and fit."""
+        size, last = first.usual, len(first.table.x) % first.usual
+        if not (self._takes_last and last and first.size in (size, last)):
+            size, last = first.size, 0
+        numbers = self._buffer(size)
+        own = list(_alike(first.table, (size, last), batches[: len(numbers)]))
+        sizes = np.array([batch.size for batch in own])
+        for each in {*sizes.tolist()}:
+            places = np.flatnonzero(sizes == each)
+            numbers[places, :each] = np.stack([own[place].numbers for place in places])
+        is_last = np.zeros(len(numbers), bool)
+        is_last[: len(own)] = sizes == last
+        given = self._devices.given(numbers, axis=1)
+        return Stack(self._table(first.table), given, [*own], size, is_last if last else None, last)
+
+    def _table(self, table: Rows) -> Rows:
+        """The table on the devices."""
+        if self._held is None or self._held[0] is not table:
             self._held = None  # its memory is free before there is another
-            x, t, weights, _ = batch.table
+            x, t, weights, _ = table
             dtype = self._network.dtype
             own = Rows(
-                np.asarray(x, self._network.input_dtype),
-                np.asarray(t, dtype),
-                None if weights is None else np.asarray(weights, dtype),
+                _padded(x, self._network.input_dtype),
+                _padded(t, dtype),
+                None if weights is None else _padded(weights, dtype),
             )
-            self._held = batch.table, self._devices.everywhere(own)
+            # nobody else has this memory: a processor leaves it where it is
+            self._held = table, jax.device_put(own, self._devices.whole)
         return self._held[1]
 
-    def numbers(self, batches: Sequence[Batch], first: Picked) -> tuple[Array, int]:
-        """The numbers of the first batches' rows, on the devices, and of how many batches: all that are alike, and fit.
-
-        They are in memory that the next ones take: nothing computes by then.
-        """
-        buffer = self._buffer(first.size)
-        own = [batch.numbers for batch in _alike(first, batches[: len(buffer)])]
-        np.stack(own, out=buffer[: len(own), : first.size], casting="unsafe")
-        return self._devices.given(buffer, axis=1), len(own)
-
     def _buffer(self, size: int) -> Array:
+        """The memory of numbers of batches of this size, filled anew for each stack."""
         if size not in self._numbers:
             share = self._devices.share(size)
             rows = share.stop - share.start
@@ -64,9 +74,17 @@ class Resident:
         return self._numbers[size]
 
 
-def _alike(first: Picked, batches: Iterable[Batch]) -> Iterator[Picked]:
-    """Those before the first that is of another table, or size."""
+def _alike(table: Rows, sizes: Collection[int], batches: Iterable[Batch]) -> Iterator[Picked]:
+    """Those before the first that is of another table, or of none of these sizes."""
     for batch in batches:
-        if not isinstance(batch, Picked) or batch.table is not first.table or batch.size != first.size:
+        if not isinstance(batch, Picked) or batch.table is not table or batch.size not in sizes:
             return
         yield batch
+
+
+def _padded(array: Array, dtype: str) -> Array:
+    """The rows with zeros below them, so that few shapes are compiled: powers of 2."""
+    rows, shape = 1 << max(len(array) - 1, 0).bit_length(), array.shape[1:]
+    padded = zeros(rows * prod(shape), dtype).reshape(rows, *shape)
+    padded[: len(array)] = array
+    return padded

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import prod
 
 import jax
@@ -14,26 +13,12 @@ from layerkit.engines.aligned import zeros
 from layerkit.engines.devices import Devices
 from layerkit.engines.programs import STEPS
 from layerkit.engines.resident import Resident
+from layerkit.engines.stack import Stack
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
 
 LARGEST = 16 * 2**20
 """The bytes of a stack, unless a single batch has more: the more steps a call takes, the less each pays for it."""
-
-
-@dataclass(frozen=True)
-class Stack:
-    """Some steps' batches, until another stack is made: step i takes the first `size` rows of rows[places[i]].
-
-    Where places[i] are the numbers of rows in a table, it takes these.
-    """
-
-    rows: Rows
-    """On the devices; the weights, if there are any, are those by which a step sums its rows' losses."""
-    places: Array
-    batches: list[Batch]
-    """One for each step."""
-    size: int
 
 
 class Stacks:
@@ -43,9 +28,9 @@ class Stacks:
     sends them there once.
     """
 
-    def __init__(self, network: Network, devices: Devices) -> None:
+    def __init__(self, network: Network, devices: Devices, takes_last: bool) -> None:
         self._network, self._devices = network, devices
-        self._resident = Resident(network, devices)
+        self._resident = Resident(network, devices, takes_last)
         self._places: dict[int, Array] = {}
         self._buffers: dict[int, Rows] = {}
         self._last: tuple[Sequence[Batch], Rows] | None = None
@@ -68,8 +53,7 @@ class Stacks:
     def _first(self, batches: list[Batch]) -> Stack:
         size = batches[0].size
         if self._resident.takes(batches[0]):
-            numbers, count = self._resident.numbers(batches, batches[0])
-            return Stack(self._resident.table(batches[0]), numbers, batches[:count], size)
+            return self._resident.stack(batches, batches[0])
         capacity = len(self._buffer(size).x)
         cycle = _cycle(batches)
         if cycle < len(batches) and cycle <= capacity and all(batch.size == size for batch in batches[:cycle]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,14 +25,18 @@ _RULE = (
 )
 
 
-def why_failed(network: Network, recipe: Recipe, x: Array | None, error: Exception) -> LayerkitError:
-    """What to raise where JAX raised: PartError for a part that can't be compiled, TrainingError for anything else."""
+def why_failed(network: Network, recipe: Recipe, rows: Sequence[Array], error: Exception) -> LayerkitError:
+    """What to raise where JAX raised over these rows, each x of another size, or over none yet.
+
+    PartError for a part that can't be compiled, or fails for any of them; TrainingError for anything else.
+    """
     at_work = isinstance(error, jax.errors.JaxRuntimeError)
     if not at_work:
         try:
-            jax.eval_shape(partial(_walk, network, recipe, 2 if x is None else len(x)), 1, 1.0)
-            with np.errstate(all="ignore"):
-                rehearse(network, network.by_stage(network.initial(recipe.seed, np)), np, x)
+            for x in rows or [None]:
+                jax.eval_shape(partial(_walk, network, recipe, 2 if x is None else len(x)), 1, 1.0)
+                with np.errstate(all="ignore"):
+                    rehearse(network, network.by_stage(network.initial(recipe.seed, np)), np, x)
         except LayerkitError as found:
             return found
     if isinstance(error, LayerkitError):

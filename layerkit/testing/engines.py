@@ -60,7 +60,7 @@ class Subject:
         """Batches of two rows, each with its own; every other one by their numbers."""
         rows = table or self.rows
         pairs = [np.arange(2 * (i % 3), 2 * (i % 3) + 2) for i in range(first, first + count)]
-        return [Picked(rows, pair, 2) if i % 2 else rows.at(pair) for i, pair in enumerate(pairs)]
+        return [Picked(rows, pair, 2, 2) if i % 2 else rows.at(pair) for i, pair in enumerate(pairs)]
 
 
 @check()

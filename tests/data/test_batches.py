@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerkit.data import batches
-from layerkit.data.batches import InMemory, Rows, regrouped, shuffled, steps_per_epoch
+from layerkit.data.batches import InMemory, Picked, Rows, regrouped, shuffled, steps_per_epoch
 
 
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 3))
@@ -20,21 +20,21 @@ def test_an_epoch_takes_every_row_once(rows: int, size: int, epoch: int) -> None
     per_epoch = steps_per_epoch(rows, size)
     taken = list(InMemory(data).batches(size, 0, epoch * per_epoch))
     assert len(taken) == per_epoch
-    assert sorted(np.concatenate([batch.x[:, 0] for batch in taken])) == list(range(rows))
+    assert sorted(np.concatenate([batch.gathered().x[:, 0] for batch in taken])) == list(range(rows))
 
 
 def test_an_epoch_taken_up_in_its_middle_goes_on_with_the_same_batches() -> None:
     data = Rows(np.arange(20)[:, None], np.arange(20)[:, None])
-    whole = [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 7)]
-    assert [batch.x.tolist() for batch in InMemory(data).batches(3, 5, 9)] == whole[2:]
+    whole = [batch.gathered().x.tolist() for batch in InMemory(data).batches(3, 5, 7)]
+    assert [batch.gathered().x.tolist() for batch in InMemory(data).batches(3, 5, 9)] == whole[2:]
 
 
 @pytest.mark.parametrize("step", [0, 4, 6])
 def test_epochs_follow_one_another_without_end(step: int) -> None:
     data = Rows(np.arange(20)[:, None], np.arange(20)[:, None])
-    due = [batch.x.tolist() for epoch in (0, 7, 14) for batch in InMemory(data).batches(3, 5, epoch)]
+    due = [batch.gathered().x.tolist() for epoch in (0, 7, 14) for batch in InMemory(data).batches(3, 5, epoch)]
     taken = islice(InMemory(data).epochs(3, 5, step), 12)
-    assert [batch.x.tolist() for batch in taken] == due[step : step + 12]
+    assert [batch.gathered().x.tolist() for batch in taken] == due[step : step + 12]
 
 
 def test_every_epoch_has_its_own_order() -> None:
@@ -71,8 +71,21 @@ def test_the_shares_of_all_processes_are_the_batches_of_one(rows: int, size: int
     whole = list(source.batches(size, 3, 0))
     parts = [list(source.batches(size, 3, 0, share)) for share in shares(processes)]
     for i, batch in enumerate(whole):
-        assert np.concatenate([own[i].weights for own in parts]).tolist() == batch.weights.tolist()
-        assert {own[i].size for own in parts} == {len(batch.x)}
+        assert np.concatenate([own[i].gathered().weights for own in parts]).tolist() == batch.weights.tolist()
+        assert {own[i].size for own in parts} == {len(batch.gathered().x)}
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(6) / 4])
+def test_picked_rows_are_those_of_their_numbers(weights: np.ndarray | None) -> None:
+    table = Rows(np.arange(24.0).reshape(6, 2, 2), np.arange(6.0)[:, None], weights)
+    picked = Picked(table, np.array([4, 0, 5]), 3, 3)
+    due = table.at([4, 0, 5])
+    for found in (picked, picked.gathered()):
+        x, t = np.full(due.x.shape, np.nan), np.full(due.t.shape, np.nan)
+        found.into(x, t)
+        assert (x.tolist(), t.tolist()) == (due.x.tolist(), due.t.tolist())
+        assert (found.shape, found.size, found.nbytes) == (due.shape, 3, due.nbytes)
+        assert (found.weights is None) if weights is None else found.weights.tolist() == [1.0, 0.0, 1.25]
 
 
 def test_the_batch_of_all_rows_is_one_object_in_every_epoch() -> None:

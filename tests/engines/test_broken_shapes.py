@@ -76,7 +76,7 @@ def test_a_part_that_fails_for_a_later_batch_is_named_too(engine: str) -> None:
         PartError, match=r"layers.1: WidensLast.backward gives the shape \[1, 6\] where \[1, 3\] is due"
     ):
         model.train(x, x[:, :1], epochs=2)
-    assert model.step == 3
+    assert model.step == (3 if engine == "numpy" else 0)  # JAX compiles the whole epoch before its first step
 
 
 def test_a_part_that_loses_rows_is_named_where_they_are_predicted(engine: str) -> None:

@@ -103,7 +103,7 @@ def test_a_run_goes_on_on_the_other_engine(engines: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("launched", [False, True], ids=["as a processor", "as a GPU"])
-@pytest.mark.parametrize("batch_size", [4, 8])
+@pytest.mark.parametrize("batch_size", [3, 4, 8])
 def test_the_bits_of_a_step_do_not_depend_on_how_many_a_call_takes(
     batch_size: int, launched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
