@@ -80,6 +80,7 @@ def _as_graph(step: Step, state: Sequence[Any], batch: int) -> Step:
         nonlocal loss
         given[:] = x.clone(), t.clone()
         before = [each.clone() for each in state]
+        torch.cuda.synchronize()
         with torch.cuda.stream(torch.cuda.Stream()):
             for _ in range(3):  # compiles, and makes what a recording can't
                 step(*given)

@@ -43,9 +43,9 @@ class Rows(NamedTuple):
         return int(self.x.nbytes + self.t.nbytes)
 
     @property
-    def shape(self) -> Shape:
-        """That of x."""
-        return self.x.shape  # type: ignore[no-any-return]
+    def kind(self) -> tuple[Shape, bool]:
+        """The shape of x, and whether the rows have weights."""
+        return self.x.shape, self.weights is not None
 
     def gathered(self) -> Rows:
         """The rows themselves."""
@@ -65,6 +65,7 @@ class Picked(NamedTuple):
     """Some rows of a table, by their numbers: whoever holds the table needs no more."""
 
     table: Rows
+    """Arrays in C order, of the dtypes that the network takes."""
     numbers: Array
     size: int
     """How many rows the batch has, in all processes."""
@@ -78,13 +79,13 @@ class Picked(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """The bytes of x and t."""
-        return len(self.numbers) * self.table.nbytes // len(self.table.x)
+        """The bytes of the numbers."""
+        return int(self.numbers.nbytes)
 
     @property
-    def shape(self) -> Shape:
-        """That of x."""
-        return len(self.numbers), *self.table.x.shape[1:]
+    def kind(self) -> tuple[Shape, bool]:
+        """The shape of x, and whether the rows have weights."""
+        return (len(self.numbers), *self.table.x.shape[1:]), self.table.weights is not None
 
     def gathered(self) -> Rows:
         """The rows themselves, anew at each call."""

@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from layerkit.data.batches import Batch, Picked, Rows
+from layerkit.data.batches import Batch, Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
 from layerkit.engines.devices import devices
-from layerkit.engines.processes import of_the_first, processes
+from layerkit.engines.held import HeldState
+from layerkit.engines.processes import processes
 from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
 from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
 from layerkit.engines.rewind import Rewind
@@ -31,6 +31,8 @@ _SETTINGS: tuple[tuple[Any, Any], ...] = (
     (jax.numpy_dtype_promotion, "standard"),
     (jax.numpy_rank_promotion, "allow"),
     (jax.transfer_guard, "allow"),
+    (jax.debug_nans, False),
+    (jax.debug_infs, False),
 )
 """What holds while the engine is at work, whatever a process has set for its own code."""
 
@@ -40,8 +42,8 @@ class CompiledSession(Session):
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
         self._network, self._recipe, self.processes = network, recipe, processes()
-        self._stack: Stack | None = None
-        """What is at work, and may be what a part fails for."""
+        self._at_work: list[Array] = []
+        """Rows such as those at work, of each size that a step may have: a part may fail for them."""
         plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
         self._programs = programs_of(network, plan)
         with np.errstate(all="ignore"):
@@ -52,15 +54,13 @@ class CompiledSession(Session):
         zeros = {name: np.zeros(shape, network.dtype) for name, shape in shapes.items()}
         held = Held(dict(state.parameters), {slot: dict(state.slots.get(slot) or zeros) for slot in slots})
         with self._on_jax():
-            self._held: Held = devices().everywhere(of_the_first(held))
-            self._copy: Any = None
-            # on the devices: to hand numbers over takes as long as a hundred small steps
-            self._next: Array = devices().everywhere([np.int64(state.step + 1)])[0]
+            # apart from the session, so that nothing refers in a circle and all memory is free when the session is gone
+            self._at = HeldState(self._programs, held, state.step, network.dtype)
             self._counts: dict[int, Array] = {}
             self._stacks = Stacks(network, devices(), self._programs.takes_last)
         # processes whose peers died can't take steps again, and what costs nothing to keep is kept at each call
         often = not self._programs.writes_over or jax.process_count() > 1
-        self._rewind = Rewind(self._keep, self._restore, state.step, 1 if often else STEPS_TAKEN_AGAIN)
+        self._rewind = Rewind(self._at.keep, self._at.restore, state.step, 1 if often else STEPS_TAKEN_AGAIN)
         self._is_torn = False
 
     def train(self, batches: Sequence[Batch]) -> Array:
@@ -70,7 +70,7 @@ class CompiledSession(Session):
             with self._on_jax():
                 self._mend()
                 for stack in self._stacks.of(batches):
-                    self._stack = stack
+                    self._at_work = stack.likes
                     self._take(stack, losses)
                 return self._in_one(losses)
         except BaseException as error:
@@ -83,19 +83,19 @@ class CompiledSession(Session):
     def predict(self, x: Array) -> Array:
         with self._on_jax(x):
             self._mend()
-            return np.asarray(self._programs.predict(self._held.parameters, self._padded(x)))[: len(x)]
+            return np.asarray(self._programs.predict(self._at.held.parameters, self._padded(x)))[: len(x)]
 
     def losses(self, rows: Rows) -> tuple[Array, Array]:
         with self._on_jax(rows.x):
             self._mend()
-            y, losses = self._programs.losses(self._held.parameters, self._padded(rows.x), self._padded(rows.t))
+            y, losses = self._programs.losses(self._at.held.parameters, self._padded(rows.x), self._padded(rows.t))
             return np.asarray(y)[: len(rows.x)], np.asarray(losses)[: len(rows.x)]
 
     @property
     def state(self) -> State:
         with self._on_jax():
             self._mend()
-            held = jax.tree.map(np.array, self._held)
+            held = jax.tree.map(np.array, self._at.held)
         parameters = {name: held.parameters[name] for name in self._network.parameters}
         return State(parameters, held.slots, self._rewind.step)
 
@@ -110,7 +110,7 @@ class CompiledSession(Session):
             fine = np.isfinite(found) & (np.arange(count) < unsound)
             # the first step whose loss or update isn't finite; a parameter may have come to it earlier
             self._stop(stack.batches, found, count if fine.all() else int(np.argmin(fine)), losses)
-        self._held, self._next = after.held, after.following
+        self._at.advance(after)
         losses.append(found)
         self._rewind.after_all(stack.batches)
         self._is_torn = False
@@ -121,12 +121,12 @@ class CompiledSession(Session):
         They are over when it returns: the next stack takes this one's memory.
         """
         found: Steps = self._programs.steps(
-            self._held,
+            self._at.held,
             stack.rows,
             stack.places,
             stack.is_last,
             self._factors(step, len(stack.batches)),
-            self._next,
+            self._at.following,
             self._count(count),
             rows=stack.size,
             last=stack.last,
@@ -142,7 +142,7 @@ class CompiledSession(Session):
         (stack,) = self._stacks.of(batches)
 
         def taken(steps: int) -> Steps:
-            self._restore()
+            self._at.restore()
             return self._steps(stack, step, steps)
 
         low, high = 0, bad
@@ -150,8 +150,7 @@ class CompiledSession(Session):
             middle = (low + high + 1) // 2
             low, high = (middle, high) if np.asarray(taken(middle).found)[1] else (low, middle - 1)
         wrong = jax.tree.map(np.asarray, taken(low + 1).held)
-        last = taken(low)
-        self._held, self._next = last.held, last.following
+        self._at.advance(taken(low))
         losses.append(found[:low])
         self._rewind.after_all(batches[:low])
         self._is_torn = False
@@ -163,26 +162,9 @@ class CompiledSession(Session):
             first, batches = self._rewind.back()
             for stack in self._stacks.of(batches):
                 count = len(stack.batches)
-                after = self._steps(stack, first + 1, count)
-                self._held, self._next, first = after.held, after.following, first + count
+                self._at.advance(self._steps(stack, first + 1, count))
+                first += count
             self._is_torn = False
-
-    def _keep(self) -> None:
-        """Copy the state as it is; a copy takes the memory of the copy before."""
-        memory, self._copy = self._copy, None
-        if not self._programs.writes_over:
-            self._copy = self._held
-        else:
-            if memory is None:
-                size = sum(array.size for array in jax.tree.leaves(self._held))
-                memory = jnp.zeros(size, self._network.dtype, device=devices().whole)
-            self._copy = self._programs.copied(self._held, memory)
-        self._after_copy = self._next
-
-    def _restore(self) -> None:
-        """The state becomes what it was when it was copied. No process needs another for it."""
-        self._held = self._programs.restored(self._copy) if self._programs.writes_over else self._copy
-        self._next = self._after_copy
 
     def _in_one(self, losses: Sequence[Array]) -> Array:
         """The losses of some stacks as one array."""
@@ -199,7 +181,7 @@ class CompiledSession(Session):
         network, step = self._network, self._rewind.step + 1
         if not loss_is_finite:
             found = self._programs.finite_outputs(
-                self._held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.batches[i].size
+                self._at.held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.batches[i].size
             )
             return stopped(not_finite(network, found), step)
         arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
@@ -222,14 +204,6 @@ class CompiledSession(Session):
         padded[: len(own)] = own
         return devices().shared(padded, 0)
 
-    def _at_work(self) -> list[Array]:
-        """Rows such as those at work, for each size that a step may have."""
-        if self._stack is None:
-            return []
-        batch, sizes = self._stack.batches[0], (self._stack.size, self._stack.last)
-        x = batch.table.x if isinstance(batch, Picked) else batch.x
-        return [x[:size] for size in sizes if size]
-
     @contextmanager
     def _on_jax(self, x: Array | None = None) -> Iterator[None]:
         """Where dtypes and shapes mean what they mean on NumPy; what fails is said with its stage."""
@@ -241,5 +215,5 @@ class CompiledSession(Session):
             except (TrainingError, MemoryError):
                 raise
             except Exception as error:
-                named = why_failed(self._network, self._recipe, self._at_work() if x is None else [x], error)
+                named = why_failed(self._network, self._recipe, self._at_work if x is None else [x], error)
                 raise named from (error.__cause__ if named is error else error)

@@ -73,7 +73,7 @@ class NumPySession(Session):
                     self._take_step(batch, losses)
                 return losses
         except BaseException as error:
-            named = self._named(error, *batch.gathered()[:2]) if batch else error
+            named = self._named(error, batch) if batch else error
             vars(named)["losses"] = tuple(losses[: self._step - first])
             raise named from named.__cause__
 
@@ -119,13 +119,14 @@ class NumPySession(Session):
                 arrays = network.forward(self._params, x, network.contexts_outside(np))
                 return arrays[-1], None if t is None else network.losses(arrays, t)
         except Exception as error:
-            named = self._named(error, x, t)
+            named = self._named(error, Rows(x, t))
             raise named from named.__cause__
 
-    def _named(self, error: BaseException, x: Array, t: Array | None) -> BaseException:
+    def _named(self, error: BaseException, batch: Batch) -> BaseException:
         """What to raise in the place of an error: one that names the part which fails on these rows, if one does."""
         if isinstance(error, Exception) and not isinstance(error, TrainingError | MemoryError):
             try:
+                x, t, *_ = batch.gathered()
                 with np.errstate(all="ignore"):
                     rehearse(self._network, self._params, np, x, t)
             except LayerkitError as found:
@@ -173,7 +174,7 @@ class NumPySession(Session):
             except Exception:
                 if not self._is_torn:
                     self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
-                self._recorded[_key(batch)] = None  # values decide what the step is: from now on, it is called
+                self._recorded[batch.kind] = None  # values decide what the step is: from now on, it is called
         x, t, *_ = batch.gathered()
         passes = self._network.passes(self._params, x, t, self._recipe.seed, step, weights)
         for i, name, view in self._gradients:
@@ -187,7 +188,7 @@ class NumPySession(Session):
 
     def _recorded_for(self, batch: Batch, weights: Array) -> RecordedStep | None:
         """The step on a tape, for each kind of batch; None where a part can't be recorded."""
-        key = _key(batch)
+        key = batch.kind
         if key not in self._recorded:
             network, seed = self._network, self._recipe.seed
             try:
@@ -223,12 +224,6 @@ class NumPySession(Session):
                 if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
-
-
-def _key(batch: Batch) -> tuple[Shape, bool]:
-    """By what a batch chooses its tape: its shape, and whether its rows have weights of their own."""
-    weights = batch.weights if isinstance(batch, Rows) else batch.table.weights
-    return batch.shape, weights is not None
 
 
 def cores() -> int:

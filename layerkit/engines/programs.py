@@ -123,7 +123,9 @@ class Programs:
             number, factor = Number(first + i, as_float + i), None if factors is None else factors[i]
 
             def step(size: int) -> tuple[Held, Array, Array | None]:
-                return self._step(held, _taken(stack, places[i], size), number, factor)
+                after, loss, fine = self._step(held, _taken(stack, places[i], size), number, factor)
+                # layers may update for one size alone
+                return after, loss, jnp.asarray(True) if fine is None and is_last is not None else fine
 
             if is_last is None:
                 held, loss, fine = step(rows)

@@ -20,6 +20,9 @@ from layerkit.ops import Array
 NUMBERS = 2**15
 """How many numbers of rows a call is sent at most, unless a single batch has more."""
 
+SHORT = 64
+"""How many batches an epoch has at most whose smaller last one is compiled with the others, unless by itself."""
+
 
 class Resident:
     """The last table of which batches came, on every device. Several processes hold none: each has its own rows."""
@@ -36,23 +39,24 @@ class Resident:
     def stack(self, batches: Sequence[Batch], first: Picked) -> Stack:
         """The first of these batches, all that are of one table and size, and fit."""
         size, last = first.usual, len(first.table.x) % first.usual
-        if not (self._takes_last and last and first.size in (size, last)):
+        is_short = len(first.table.x) <= SHORT * size
+        if not (self._takes_last and is_short and last and first.size in (size, last)):
             size, last = first.size, 0
         numbers = self._buffer(size)
         own = list(_alike(first.table, (size, last), batches[: len(numbers)]))
-        sizes = np.array([batch.size for batch in own])
-        for each in {*sizes.tolist()}:
-            places = np.flatnonzero(sizes == each)
-            numbers[places, :each] = np.stack([own[place].numbers for place in places])
-        is_last = np.zeros(len(numbers), bool)
-        is_last[: len(own)] = sizes == last
+        for row, batch in zip(numbers, own):
+            row[: batch.size] = batch.numbers
+        is_last = None
+        if last:
+            is_last = np.zeros(len(numbers), bool)
+            is_last[: len(own)] = [batch.size == last for batch in own]
         given = self._devices.given(numbers, axis=1)
-        return Stack(self._table(first.table), given, [*own], size, is_last if last else None, last)
+        return Stack(self._table(first.table), given, [*own], size, is_last, last)
 
     def _table(self, table: Rows) -> Rows:
         """The table on the devices."""
         if self._held is None or self._held[0] is not table:
-            self._held = None  # its memory is free before there is another
+            self._held = None
             x, t, weights, _ = table
             dtype = self._network.dtype
             own = Rows(

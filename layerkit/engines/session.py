@@ -54,7 +54,8 @@ class Session(ABC):
     def train(self, batches: Sequence[Batch]) -> Sequence[float] | Array:
         """Take one step a batch and give each batch's loss, before its step, in a sequence or an array.
 
-        Batches must stay as they are: to take back a step, those before it may be taken again.
+        `batch.gathered()` has its x, t and weights. Batches must stay as they are: to take back a step, those before it
+        may be taken again.
         Raises TrainingError at the first step whose loss or parameters aren't finite; the state stays as before it.
         Whatever is raised, a KeyboardInterrupt too, has the losses of the steps that were taken as its `losses`.
         """

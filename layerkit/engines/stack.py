@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from layerkit.data.batches import Batch, Rows
+from layerkit.data.batches import Batch, Picked, Rows
 from layerkit.ops import Array
 
 
@@ -26,3 +26,10 @@ class Stack:
     is_last: Array | None = None
     """Whether a step goes over `last` rows, for its batch ends an epoch; None where none can."""
     last: int = 0
+
+    @property
+    def likes(self) -> list[Array]:
+        """x of some rows, for each number of rows that a step may go over."""
+        batch = self.batches[0]
+        x = batch.table.x if isinstance(batch, Picked) else batch.x
+        return [x[:size] for size in (self.size, self.last) if size]

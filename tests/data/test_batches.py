@@ -84,7 +84,7 @@ def test_picked_rows_are_those_of_their_numbers(weights: np.ndarray | None) -> N
         x, t = np.full(due.x.shape, np.nan), np.full(due.t.shape, np.nan)
         found.into(x, t)
         assert (x.tolist(), t.tolist()) == (due.x.tolist(), due.t.tolist())
-        assert (found.shape, found.size, found.nbytes) == (due.shape, 3, due.nbytes)
+        assert (found.kind, found.size) == (due.kind, 3)
         assert (found.weights is None) if weights is None else found.weights.tolist() == [1.0, 0.0, 1.25]
 
 

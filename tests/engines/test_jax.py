@@ -152,6 +152,7 @@ def test_a_shape_is_compiled_once_however_many_steps_or_rows_follow() -> None:
         {"jax_numpy_dtype_promotion": "strict"},
         {"jax_transfer_guard": "disallow"},
         {"jax_debug_nans": True},
+        {"jax_debug_infs": True},
         {"jax_default_matmul_precision": "bfloat16"},
     ],
     ids=lambda strict: next(iter(strict)),

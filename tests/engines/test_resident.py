@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from layerkit import Model, TrainingError
+from layerkit import Context, Dense, Layer, Model, Parameter, TrainingError, Zeros
 from layerkit.data.batches import InMemory, Rows
 
 jax = pytest.importorskip("jax", reason='jax is not installed: `pip install "layerkit[jax]"`')
@@ -71,6 +73,41 @@ def test_epochs_give_what_they_give_on_numpy(
     expect_close(found, due)
 
 
+class Counts(Layer):
+    """Keeps how many rows came, if there was more than one."""
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"rows": Parameter((1,), Zeros(), trainable=False)}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        if context.training and x.shape[0] > 1:
+            context.update("rows", params["rows"] + x.shape[0])
+        return x
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+
+def test_a_layer_may_update_for_one_size_of_batch_alone() -> None:
+    found, due = (model(engine, layers=[Dense(units=2), Counts()]) for engine in ("jax", "numpy"))
+    for each in (found, due):
+        each.train(X[:10], T[:10], epochs=2)  # of 3, 3, 3 and 1
+    assert found.parameters["layers.1.rows"].tolist() == [18.0]
+    expect_close(found, due)
+
+
+def test_all_memory_is_free_when_the_session_is_gone() -> None:
+    session = model("jax").session()
+    session.train(list(InMemory(Rows(X, T)).batches(3, 0, 0)))
+    gone = weakref.ref(session)
+    gc.disable()
+    try:
+        del session
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
 def test_an_epochs_last_batch_goes_with_the_others(calls: list[int]) -> None:
     network = model("jax")
     rows = InMemory(Rows(X, T))
@@ -80,14 +117,19 @@ def test_an_epochs_last_batch_goes_with_the_others(calls: list[int]) -> None:
     assert calls == [8, 1]
 
 
-@pytest.mark.parametrize("reason", ["a GPU waits at each choice", "a large state would be copied at each"])
+REASONS = ["a GPU waits at each choice", "a large state would be copied at each", "an epoch has many others"]
+
+
+@pytest.mark.parametrize("reason", REASONS)
 def test_it_goes_by_itself_where_that_takes_less(
     reason: str, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if "GPU" in reason:
         monkeypatch.setattr(devices.devices(), "launch_each_turn", True)
-    else:
+    elif "large" in reason:
         monkeypatch.setattr("layerkit.engines.programs.SMALL", 0)
+    else:
+        monkeypatch.setattr(resident, "SHORT", 3)
     rows = InMemory(Rows(X, T))
     model("jax").session().train([*rows.batches(3, 0, 0), *rows.batches(3, 0, 4)])
     assert calls == [3, 1, 3, 1]
