@@ -21,7 +21,7 @@ NUMBERS = 2**15
 """How many numbers of rows a call is sent at most, unless a single batch has more."""
 
 SHORT = 64
-"""How many batches an epoch has at most whose smaller last one is compiled with the others, unless by itself."""
+"""How many batches an epoch has at most for its smaller last one to be compiled along with the others."""
 
 
 class Resident:
