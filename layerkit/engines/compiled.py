@@ -70,7 +70,7 @@ class CompiledSession(Session):
             with self._on_jax():
                 self._mend()
                 for stack in self._stacks.of(batches):
-                    self._at_work = stack.likes
+                    self._at_work = stack.examples
                     self._take(stack, losses)
                 return self._in_one(losses)
         except BaseException as error:

@@ -28,7 +28,7 @@ class Stack:
     last: int = 0
 
     @property
-    def likes(self) -> list[Array]:
+    def examples(self) -> list[Array]:
         """x of some rows, for each number of rows that a step may go over."""
         batch = self.batches[0]
         x = batch.table.x if isinstance(batch, Picked) else batch.x
