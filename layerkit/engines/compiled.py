@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit.data.batches import Batch, Rows
 from layerkit.engines.checks import check_optimizer, not_finite, stopped
-from layerkit.engines.devices import devices
+from layerkit.engines.devices import devices, rounded
 from layerkit.engines.held import HeldState
 from layerkit.engines.processes import processes
 from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
@@ -197,8 +197,8 @@ class CompiledSession(Session):
         return factors
 
     def _padded(self, array: Array) -> Array:
-        """The rows on the devices, with others below them, so that few shapes are compiled: powers of 2."""
-        share = devices().share(1 << max(len(array) - 1, 0).bit_length())
+        """The rows on the devices, with zeros below them."""
+        share = devices().share(rounded(len(array)))
         own = array[share]
         padded = np.zeros((share.stop - share.start, *array.shape[1:]), array.dtype)
         padded[: len(own)] = own

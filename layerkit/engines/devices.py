@@ -55,6 +55,11 @@ class Devices:
         return slice(self._process * own, (self._process + 1) * own)
 
 
+def rounded(rows: int) -> int:
+    """A power of 2, no less than so many rows: what is padded to it is of few shapes, and few are compiled."""
+    return 1 << max(rows - 1, 0).bit_length()
+
+
 @cache
 def devices() -> Devices:
     """The devices of this process and of those that it was joined with."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerkit.data.batches import Batch, Picked, Rows
 from layerkit.engines.aligned import zeros
-from layerkit.engines.devices import Devices
+from layerkit.engines.devices import Devices, rounded
 from layerkit.engines.programs import STEPS
 from layerkit.engines.stack import Stack
 from layerkit.network import Network
@@ -87,8 +87,8 @@ def _alike(table: Rows, sizes: Collection[int], batches: Iterable[Batch]) -> Ite
 
 
 def _padded(array: Array, dtype: str) -> Array:
-    """The rows with zeros below them, so that few shapes are compiled: powers of 2."""
-    rows, shape = 1 << max(len(array) - 1, 0).bit_length(), array.shape[1:]
+    """The rows with zeros below them."""
+    rows, shape = rounded(len(array)), array.shape[1:]
     padded = zeros(rows * prod(shape), dtype).reshape(rows, *shape)
     padded[: len(array)] = array
     return padded
