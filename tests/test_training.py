@@ -107,10 +107,10 @@ def test_a_run_that_is_interrupted_amid_a_call_goes_on_as_if_it_were_not(monkeyp
     whole.train(X, Y, epochs=20)
     take = NumPySession._take_step
 
-    def interrupted(session: NumPySession, batch: Rows, losses: list[float]) -> None:
+    def interrupted(session: NumPySession, batch: Rows, losses: list[float], is_last: bool) -> None:
         if session._step == 29:
             raise KeyboardInterrupt
-        take(session, batch, losses)
+        take(session, batch, losses, is_last)
 
     with monkeypatch.context() as patch:
         patch.setattr(NumPySession, "_take_step", interrupted)

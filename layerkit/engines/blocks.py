@@ -25,6 +25,8 @@ BLOCK = 32_768
 """Numbers of one block: few enough for the caches, and so many that calling NumPy costs next to nothing."""
 MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
+SHARED = 2 * BLOCK
+"""Numbers of a block that is: threads meet between two calls, and then one of them waits."""
 PIECE = 8192
 """So many numbers are multiplied at once to see that they are finite: too few for BLAS to take threads of its own."""
 
@@ -51,52 +53,58 @@ class BlockedUpdate:
         """The vector and the slots."""
         self._now = Number(np.float64(1)), Number(np.float64(1))
         self._pool: ThreadPoolExecutor | None = None
-        blocks = list(_stretches(gradient, self.held)) or [Block(gradient, self.held)]
-        share = -(-len(blocks) // (threads if len(vector) >= MANY else 1)) or 1
+        threads, size = (threads, SHARED) if threads > 1 and len(vector) >= MANY else (1, BLOCK)
+        blocks = list(_stretches(gradient, self.held, size)) or [Block(gradient, self.held)]
+        share = -(-len(blocks) // threads)
         shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
         self._works = [self._work(own, optimizer) for own in shares] if optimizer else []
         self._locks = [Lock() for _ in self._works[1:]]
         self._halts = 0
 
-    def __call__(self, step: int, factor: float) -> bool:
-        """Take the step, and say whether all that it gave is finite.
+    def __call__(self, step: int, factor: float, looks: bool = True) -> bool:
+        """Take the step, and say whether all that it gave is finite; True, too, if it doesn't look.
 
         Where it isn't, or an error is raised, some blocks are changed, and some may not be.
         """
         # NumPy's own floats, as in an array: where Python's would raise, they are infinite
         self._now[0].value, self._now[1].value = np.float64(step), np.float64(factor)
-        return self._works[0]() if len(self._works) == 1 else self._on_threads()
+        return self._works[0](looks) if len(self._works) == 1 else self._on_threads(looks)
 
-    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[], bool]:
-        """What updates these blocks and says whether all is finite."""
+    @property
+    def is_finite(self) -> bool:
+        """Whether the vector and the slots are."""
+        return finite(paired([*self.held.values()]))
+
+    def _work(self, blocks: Sequence[Block], optimizer: Optimizer) -> Callable[[bool], bool]:
+        """What updates these blocks and says whether all is finite, if it looks."""
         recorded = _Recording(optimizer, self._now)
         updates = [recorded(block) or _plain(block, optimizer, self._now) for block in blocks]
         written = [paired([*block.held.values()]) for block in blocks]
 
-        def work() -> bool:
+        def work(looks: bool) -> bool:
             recorded.set_numbers()
             for update, arrays in zip(updates, written):
                 update()
-                if not finite(arrays):
+                if looks and not finite(arrays):
                     return False
             return True
 
         return work
 
-    def _on_threads(self) -> bool:
+    def _on_threads(self, looks: bool) -> bool:
         """Do all the work. NumPy lets go of the interpreter while it computes, so threads help."""
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(len(self._works) - 1)
 
-        def unless_halted(work: Callable[[], bool], lock: Lock, halts: int) -> bool:
+        def unless_halted(work: Callable[[bool], bool], lock: Lock, halts: int) -> bool:
             with lock, np.errstate(all="ignore"):  # which each thread has of its own
-                return halts == self._halts and work()
+                return halts == self._halts and work(looks)
 
         given = zip(self._works[1:], self._locks)
         others = [self._pool.submit(unless_halted, work, lock, self._halts) for work, lock in given]
-        return all([self._works[0](), *(other.result() for other in others)])
+        return all([self._works[0](looks), *(other.result() for other in others)])
 
     def flush(self) -> None:
         """Make 0 of what is too near it for a normal float: with such, a processor takes ten times as long and more.
@@ -117,9 +125,9 @@ class BlockedUpdate:
                 sleep(0.0005)
 
 
-def _stretches(gradient: Array, held: dict[str, Array]) -> Iterator[Block]:
-    for first in range(0, len(gradient), BLOCK):
-        at = slice(first, first + BLOCK)
+def _stretches(gradient: Array, held: dict[str, Array], size: int) -> Iterator[Block]:
+    for first in range(0, len(gradient), size):
+        at = slice(first, first + size)
         yield Block(gradient[at], {name: array[at] for name, array in held.items()})
 
 

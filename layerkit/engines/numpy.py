@@ -53,6 +53,8 @@ class NumPySession(Session):
         copies = Copies([vector, *flat.values(), *fixed.values()])
         self._rewind = Rewind(copies.renew, copies.restore, state.step)
         self._is_torn = False
+        self._seen = state.step
+        """The last step after which all numbers were seen to be finite."""
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
@@ -70,9 +72,11 @@ class NumPySession(Session):
             with np.errstate(all="ignore"):  # what overflows is found below, and said with its stage
                 self._mend()
                 for batch in batches:
-                    self._take_step(batch, losses)
+                    self._take_step(batch, losses, is_last=len(losses) + 1 == len(batches))
                 return losses
         except BaseException as error:
+            if self._seen < self._step:
+                error = self._cause(error)
             named = self._named(error, batch) if batch else error
             vars(named)["losses"] = tuple(losses[: self._step - first])
             raise named from named.__cause__
@@ -101,14 +105,34 @@ class NumPySession(Session):
         return self._rewind.step
 
     def _mend(self) -> None:
-        """Take back an update that went wrong, or that was interrupted, if the last one did."""
-        if self._is_torn:
-            self._update.halt()
-            first, batches = self._rewind.back()
-            with np.errstate(all="ignore"):
+        """Take back an update that was interrupted, or that went wrong, if one was or did.
+
+        Raises TrainingError where that is one of the steps that were taken: it and those after it were not, then.
+        """
+        with np.errstate(all="ignore"):
+            if self._is_torn or (self._seen < self._step and not self._update.is_finite):
+                self._is_torn = True
+                self._update.halt()
+                first, batches = self._rewind.back()
                 for step, batch in enumerate(batches, first + 1):
-                    self._advance(batch, step)
-            self._is_torn = False
+                    try:
+                        self._advance(batch, step)
+                    except TrainingError:
+                        self._rewind.forget(step)
+                        raise
+        self._is_torn, self._seen = False, self._step
+
+    def _cause(self, error: BaseException) -> BaseException:
+        """What went wrong first, where steps were taken that nobody looked at: an error may come of one of them."""
+        is_interrupt = not isinstance(error, Exception)
+        if is_interrupt and self._is_torn:  # it doesn't wait for steps to be taken again
+            self._rewind.forget(self._seen + 1)
+            return error
+        try:
+            self._mend()
+        except TrainingError as found:
+            return error if is_interrupt else found
+        return error
 
     def _forward(self, x: Array, t: Array | None = None) -> tuple[Array, Array]:
         """The output outside training and, for targets t, the losses."""
@@ -133,14 +157,18 @@ class NumPySession(Session):
                 return found
         return error
 
-    def _take_step(self, batch: Batch, losses: list[float]) -> None:
+    def _take_step(self, batch: Batch, losses: list[float], is_last: bool) -> None:
         """Take a step, and add its loss, which counts once the step does."""
-        losses.append(self._advance(batch, self._rewind.before(batch)))
+        step = self._rewind.before(batch)
+        losses.append(self._advance(batch, step, looks=is_last or self._rewind.is_due))
         self._rewind.after(batch)
         self._is_torn = False
 
-    def _advance(self, batch: Batch, step: int) -> float:
-        """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were."""
+    def _advance(self, batch: Batch, step: int, looks: bool = True) -> float:
+        """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were.
+
+        What isn't finite stays so, and it is enough to look before the numbers are copied, or anybody gets them.
+        """
         recipe = self._recipe
         assert recipe.optimizer is not None
         loss, updates = self._passes(batch, step)
@@ -153,12 +181,14 @@ class NumPySession(Session):
         factor = recipe.factor(step)
         self._is_torn = True
         try:
-            fine = self._update(step - recipe.steps_before, factor)
+            fine = self._update(step - recipe.steps_before, factor, looks)
         except Exception as error:
             with naming(recipe.optimizer, "update", "optimizer"):
                 raise error
         if not fine:
             raise self._overflowed(step)
+        if looks:
+            self._seen = step
         if step % STEPS_BETWEEN_FLUSHES == 0:
             self._update.flush()
         for i, name, value in updates:
@@ -173,6 +203,7 @@ class NumPySession(Session):
                 return recorded(batch, weights, step), recorded.updates
             except Exception:
                 if not self._is_torn:
+                    self._mend()
                     self._rewind.renew()  # the steps so far can't be taken again, for they were on tape
                 self._recorded[batch.kind] = None  # values decide what the step is: from now on, it is called
         x, t, *_ = batch.gathered()

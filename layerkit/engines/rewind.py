@@ -43,6 +43,11 @@ class Rewind:
         """The number of the last step that was taken."""
         return self._taken.first + len(self._taken.batches)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the numbers are copied after the step to take now."""
+        return len(self._taken.batches) + 1 >= self._due
+
     def before(self, batch: Batch) -> int:
         """Copy the numbers as they are, where the last copy has become too old; the number of the step to take now."""
         first, batches = self._taken
@@ -64,6 +69,11 @@ class Rewind:
         """The numbers become what they were when they were copied; the steps that were taken since."""
         self._restore()
         return self._taken
+
+    def forget(self, step: int) -> None:
+        """That step, and those after it, were not taken."""
+        first, batches = self._taken
+        self._taken = Taken(first, batches[: step - first - 1])
 
     def renew(self) -> None:
         """Copy the numbers as they are, which is after the last step that was taken."""
