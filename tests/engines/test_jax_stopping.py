@@ -140,12 +140,15 @@ class OnNumPy(Activation):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("size", [1.0, 1e30])
 @pytest.mark.parametrize("shape", [(3,), (100,), (784, 256)])
-def test_one_number_that_is_not_finite_is_seen_wherever_it_stands(shape: tuple[int, ...], wrong: float) -> None:
+def test_one_number_that_is_not_finite_is_seen_wherever_it_stands(
+    shape: tuple[int, ...], size: float, wrong: float
+) -> None:
     from layerkit.engines.programs import _finite
 
     finite = jax.jit(lambda array: _finite([array]))
-    array = RANDOM.normal(size=shape).astype(np.float32)
+    array = (size * RANDOM.normal(size=shape)).astype(np.float32)  # whose squares may overflow
     assert finite(array)
     for place in RANDOM.integers(0, array.size, 20):
         spoilt = array.copy()
