@@ -59,6 +59,9 @@ class TestSchedule:
         assert same(again, whole)
 
 
+STEEP = {"type": "sgd", "learning_rate": 1.0}
+
+
 class TestClipping:
     def test_a_long_gradient_is_scaled_to_the_norm(self) -> None:
         model = line(training={"clip_norm": 0.5})
@@ -70,6 +73,27 @@ class TestClipping:
         model.train([[1.0]], [[0.25]], steps=1)
         assert weight(model) == 0.1 * 0.25
 
+    @pytest.mark.parametrize(
+        ("name", "x", "t"),
+        [
+            ("bias", 0.0, 1e-30),
+            ("bias", 0.0, 1e-13),
+            ("kernel", 1e15, 1.0),
+            ("kernel", 1e25, 1.0),
+            ("kernel", 1e37, 1.0),
+        ],
+    )
+    def test_no_gradient_is_too_small_or_too_large_for_its_length_in_float32(
+        self, name: str, x: float, t: float
+    ) -> None:
+        size = max(x, t)  # the gradient is -x t for each weight of the kernel, and -t of the bias
+        layers = [Dense(units=20_000, kernel=np.zeros((1, 20_000)), bias=np.zeros(20_000))]
+        training = {"clip_norm": size}
+        model = Model(input=[1], layers=layers, loss="half_squared_error", optimizer=STEEP, training=training)
+        model.train([[x]], np.full((1, 20_000), t), steps=1)
+        moved = model.parameters[f"layers.0.{name}"].astype(np.float64)
+        np.testing.assert_allclose(moved, size / 20_000**0.5, rtol=1e-6)
+
     def test_the_norm_is_that_of_all_parameters_together(self) -> None:
         layers = [Dense(units=1, kernel=[[0.0], [0.0]], bias=[0.0])]
         model = Model(
@@ -77,7 +101,7 @@ class TestClipping:
             layers=layers,
             loss="half_squared_error",
             dtype="float64",
-            optimizer={"type": "sgd", "learning_rate": 1.0},
+            optimizer=STEEP,
             training={"clip_norm": 1.0},
         )
         model.train([[2.0, 2.0]], [[1.0]], steps=1)  # the gradient is -(2, 2, 1), of length 3

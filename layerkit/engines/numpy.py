@@ -1,14 +1,13 @@
 """The NumPy engine: the trained parameters are views of a flat vector, over which the optimizer runs once a step."""
 
 import os
-from collections.abc import Mapping, Sequence
-from math import isfinite, prod
+from collections.abc import Sequence
+from math import inf, isfinite, sqrt
 
 import numpy as np
 
 from layerkit.data.batches import Batch, Rows
-from layerkit.engines.aligned import zeros
-from layerkit.engines.blocks import BlockedUpdate, finite, paired
+from layerkit.engines.blocks import PIECE, BlockedUpdate, finite, paired
 from layerkit.engines.checks import (
     PARAMETER,
     check_optimizer,
@@ -16,6 +15,7 @@ from layerkit.engines.checks import (
     not_finite,
     stopped,
 )
+from layerkit.engines.flat import end_to_end, views
 from layerkit.engines.recorded_step import OfParameter, RecordedStep
 from layerkit.engines.rewind import Copies, Rewind
 from layerkit.engines.session import Recipe, Session, State
@@ -43,13 +43,13 @@ class NumPySession(Session):
     def __init__(self, network: Network, recipe: Recipe, state: State) -> None:
         self._network, self._recipe = network, recipe
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
-        vector = _end_to_end(self._shapes, state.parameters, network.dtype)
-        self._gradient = zeros(len(vector), network.dtype)
+        vector = end_to_end(self._shapes, state.parameters, network.dtype)
+        self._gradient = end_to_end(self._shapes, {}, network.dtype)
         self._weights: dict[int, Array] = {}
         slots = recipe.optimizer.slots if recipe.optimizer else ()
-        flat = {slot: _end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
+        flat = {slot: end_to_end(self._shapes, state.slots.get(slot, {}), network.dtype) for slot in slots}
         fixed = {name: np.array(array) for name, array in state.parameters.items() if name not in self._shapes}
-        self._params = network.by_stage({**fixed, **_views(vector, self._shapes)})
+        self._params = network.by_stage({**fixed, **views(vector, self._shapes)})
         copies = Copies([vector, *flat.values(), *fixed.values()])
         self._rewind = Rewind(copies.renew, copies.restore, state.step)
         self._is_torn = False
@@ -59,7 +59,7 @@ class NumPySession(Session):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
             self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
-        due = _views(self._gradient, self._shapes)
+        due = views(self._gradient, self._shapes)
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
         ]
@@ -97,7 +97,7 @@ class NumPySession(Session):
             for name, array in own.items()
         }
         held = self._update.held.items()
-        slots = {name: _views(each.copy(), self._shapes) for name, each in held if name != PARAMETER}
+        slots = {name: views(each.copy(), self._shapes) for name, each in held if name != PARAMETER}
         return State(arrays, slots, self._step)
 
     @property
@@ -175,7 +175,9 @@ class NumPySession(Session):
         if not isfinite(loss):
             raise self._diverged(batch.gathered().x, step)
         if recipe.clip_norm is not None:
-            self._gradient *= recipe.clip_norm / max(_length(self._gradient), recipe.clip_norm)
+            length = _length(self._gradient)
+            if length > recipe.clip_norm:
+                self._gradient *= recipe.clip_norm / length
         for i, name, value in updates:
             self._check_update(i, name, value, step)
         factor = recipe.factor(step)
@@ -251,7 +253,7 @@ class NumPySession(Session):
     def _overflowed(self, step: int) -> TrainingError:
         """Which parameter, or which slot of one, an update made infinite."""
         for slot, vector in self._update.held.items():
-            for name, view in _views(vector, self._shapes).items():
+            for name, view in views(vector, self._shapes).items():
                 if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
@@ -262,23 +264,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _end_to_end(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Array], dtype: str) -> Array:
-    """One vector of the arrays in order, zeros where there is none."""
-    vector = zeros(sum(prod(shape) for shape in shapes.values()), dtype)
-    for name, view in _views(vector, shapes).items():
-        view[...] = arrays.get(name, 0.0)
-    return vector
-
-
-def _views(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
-    """Each array as a view of its part of the vector."""
-    views, first = {}, 0
-    for name, shape in shapes.items():
-        views[name] = vector[first : first + prod(shape)].reshape(shape)
-        first += prod(shape)
-    return views
-
-
 def _length(vector: Array) -> float:
-    """√(Σ g²), in float64 so that the squares don't overflow."""
-    return float(np.linalg.norm(vector.astype(np.float64, copy=False)))
+    """√(Σ g²). Pieces are summed in the vector's own dtype, and then in float64."""
+    whole = vector.size // PIECE * PIECE
+    pieces, rest = vector[:whole].reshape(-1, PIECE), vector[whole:]
+    squares = float(rest.dot(rest))
+    if whole:
+        squares += float(np.vecdot(pieces, pieces).sum(dtype=np.float64))
+    if not 1e-24 < squares < inf:  # squares in float32 are 0 or infinite long before their numbers are
+        squares = float(np.square(vector, dtype=np.float64).sum())
+    return sqrt(squares)
