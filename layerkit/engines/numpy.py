@@ -54,7 +54,7 @@ class NumPySession(Session):
         self._rewind = Rewind(copies.renew, copies.restore, state.step)
         self._is_torn = False
         self._seen = state.step
-        """The last step after which all numbers were seen to be finite."""
+        """The last step after which all numbers were seen to be finite, of those that were taken."""
         with np.errstate(all="ignore"):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
@@ -116,22 +116,24 @@ class NumPySession(Session):
                 first, batches = self._rewind.back()
                 for step, batch in enumerate(batches, first + 1):
                     try:
-                        self._advance(batch, step)
+                        self._advance(batch, step, looks=step > self._seen)
                     except TrainingError:
                         self._rewind.forget(step)
+                        self._seen = self._step
                         raise
         self._is_torn, self._seen = False, self._step
 
     def _cause(self, error: BaseException) -> BaseException:
         """What went wrong first, where steps were taken that nobody looked at: an error may come of one of them."""
         is_interrupt = not isinstance(error, Exception)
-        if is_interrupt and self._is_torn:  # it doesn't wait for steps to be taken again
-            self._rewind.forget(self._seen + 1)
-            return error
         try:
-            self._mend()
-        except TrainingError as found:
-            return error if is_interrupt else found
+            if not (is_interrupt and self._is_torn):  # an interrupt doesn't wait for steps to be taken again
+                self._mend()
+        except BaseException as found:
+            error = error if is_interrupt else found
+        if self._seen < self._step:  # nobody is going to look at them
+            self._is_torn = True
+            self._rewind.forget(self._seen + 1)
         return error
 
     def _forward(self, x: Array, t: Array | None = None) -> tuple[Array, Array]:
@@ -160,14 +162,17 @@ class NumPySession(Session):
     def _take_step(self, batch: Batch, losses: list[float], is_last: bool) -> None:
         """Take a step, and add its loss, which counts once the step does."""
         step = self._rewind.before(batch)
-        losses.append(self._advance(batch, step, looks=is_last or self._rewind.is_due))
+        looks = is_last or self._rewind.is_due
+        losses.append(self._advance(batch, step, looks))
         self._rewind.after(batch)
+        if looks:
+            self._seen = step
         self._is_torn = False
 
-    def _advance(self, batch: Batch, step: int, looks: bool = True) -> float:
+    def _advance(self, batch: Batch, step: int, looks: bool) -> float:
         """Change all numbers as a step does; the loss before it. Where that fails, they are torn, or as they were.
 
-        What isn't finite stays so, and it is enough to look before the numbers are copied, or anybody gets them.
+        What isn't finite seldom becomes so again: it is looked at before it is copied, or anybody gets it.
         """
         recipe = self._recipe
         assert recipe.optimizer is not None
@@ -189,8 +194,6 @@ class NumPySession(Session):
                 raise error
         if not fine:
             raise self._overflowed(step)
-        if looks:
-            self._seen = step
         if step % STEPS_BETWEEN_FLUSHES == 0:
             self._update.flush()
         for i, name, value in updates:
@@ -271,6 +274,6 @@ def _length(vector: Array) -> float:
     squares = float(rest.dot(rest))
     if whole:
         squares += float(np.vecdot(pieces, pieces).sum(dtype=np.float64))
-    if not 1e-24 < squares < inf:  # squares in float32 are 0 or infinite long before their numbers are
+    if not 1e-24 < squares < inf:  # of numbers below 1e-19, or above 1e19, squares in float32 are wrong
         squares = float(np.square(vector, dtype=np.float64).sum())
     return sqrt(squares)

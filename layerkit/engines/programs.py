@@ -243,7 +243,8 @@ def _finite(arrays: Iterable[Array]) -> Array:
 def _clipped(gradients: Mapping[str, Array], most: float) -> dict[str, Array]:
     """The gradients, scaled down together where √(Σ g²) is more than `most`; float64, so that no square overflows."""
     squares = (jnp.sum(jnp.square(gradient.astype("float64"))) for gradient in gradients.values())
-    scale = most / jnp.maximum(jnp.sqrt(sum(squares)), most)
+    length = jnp.sqrt(sum(squares))
+    scale = jnp.where(length > most, most / length, 1.0)  # where it is NaN, only what is NaN stays so
     return {name: gradient * scale.astype(gradient.dtype) for name, gradient in gradients.items()}
 
 

@@ -77,9 +77,9 @@ class Rewind:
 
     def renew(self) -> None:
         """Copy the numbers as they are, which is after the last step that was taken."""
-        self._due = 0
+        due, self._due = self._due, 0  # until it is copied, there is no copy
         self._copy()
-        self._taken = Taken(self.step, [])
+        self._taken, self._due = Taken(self.step, []), due
 
 
 class Copies:

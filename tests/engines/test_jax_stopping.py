@@ -139,6 +139,30 @@ class OnNumPy(Activation):
         return np.full(x.shape, 2.0, x.dtype) * np.sign(np.asarray(x)) ** 2
 
 
+class NoSlope(Layer):
+    """Adds one number, whose gradient is none."""
+
+    def parameters(self, input_shape: Any) -> Mapping[str, Parameter]:
+        return {"w": Parameter((), Zeros())}
+
+    def forward(self, params: Any, x: Any, context: Context) -> Any:
+        return x + params["w"]
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return dy
+
+    def gradients(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
+        return {"w": dy.__array_namespace__().sum(dy) * np.nan}
+
+
+@pytest.mark.parametrize("training", [{}, {"clip_norm": 1.0}], ids=["as it is", "clipped"])
+@pytest.mark.parametrize("engine", ["numpy", "jax"])
+def test_a_gradient_that_is_nan_stops_its_own_parameter_clipped_or_not(engine: str, training: Any) -> None:
+    model = linear(engine, layers=[Dense(units=3), NoSlope()], training=training)
+    with pytest.raises(TrainingError, match=r"^layers\.1\.w is no longer finite at step 1;"):
+        model.train(X, T, steps=3)
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 @pytest.mark.parametrize("size", [1.0, 1e30])
 @pytest.mark.parametrize("shape", [(3,), (100,), (784, 256)])

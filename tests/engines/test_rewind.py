@@ -109,6 +109,32 @@ def test_where_an_update_is_interrupted_the_steps_since_the_last_look_are_given_
     assert len(vars(raised.value)["losses"]) == interrupted.state.step == rewind.STEPS
 
 
+def test_where_steps_are_taken_again_an_interrupt_gives_up_those_since_the_last_look() -> None:
+    calls, rows = [10**9], batches(60)
+    optimizer = Interrupted(learning_rate=0.1, momentum=0.5, calls=calls)
+    session, due = session_of(optimizer, wrong_at=rewind.STEPS + 5), session_of(SGD(learning_rate=0.1, momentum=0.5))
+    optimizer.calls[0] = rewind.STEPS + 5 + 2  # the second of those that are taken again
+    with pytest.raises(KeyboardInterrupt) as raised:
+        session.train(rows)
+    assert list(vars(raised.value)["losses"]) == due.train(rows[: rewind.STEPS])
+    expect_same(session.state, due.state)
+    with pytest.raises(TrainingError, match=rf"at step {rewind.STEPS + 5};"):
+        session.train(rows[rewind.STEPS :])
+
+
+def test_where_a_call_mends_an_interrupt_takes_back_no_step_of_a_call_before() -> None:
+    calls, rows = [10**9], batches(30)
+    optimizer = Interrupted(learning_rate=0.1, momentum=0.5, calls=calls)
+    session, due = session_of(optimizer), session_of(SGD(learning_rate=0.1, momentum=0.5))
+    session.train(rows[:10])
+    for call in (3, 2):  # amid an update, and while that is taken back
+        optimizer.calls[0] = call
+        with pytest.raises(KeyboardInterrupt):
+            session.train(rows[10:])
+    due.train(rows[:10])
+    expect_same(session.state, due.state)
+
+
 class Hides(Optimizer):
     """A slot that is infinite from one step on, while the parameter never is, nor any loss."""
 
@@ -134,6 +160,20 @@ def test_a_step_is_named_though_nobody_looked_at_what_it_gave_until_later(wrong:
     assert taken == session.state.step == wrong - 1
     due.train(rows[:taken])
     expect_same(session.state._replace(slots={}), due.state)
+
+
+class Recovers(Hides):
+    """The same slot, finite again after that step."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, gradient, {"seen": 0.0 * gradient}, step)
+
+
+def test_a_step_that_a_call_has_given_stays_taken_whatever_it_held_for_a_moment() -> None:
+    session, rows = session_of(Recovers(infinite_at=5)), batches(10)
+    session.train(rows)
+    due, session._is_torn = session.state, True
+    expect_same(session.state, due)
 
 
 class Refuses(Layer):
@@ -304,11 +344,12 @@ def test_so_are_steps_on_a_tape_that_was_given_up_since() -> None:
     expect_same(spoiled.state, due.state)
 
 
-def test_what_was_not_finite_by_then_is_found_where_a_tape_is_given_up() -> None:
-    session, rows = deleting(Hides(infinite_at=9))
-    with pytest.raises(TrainingError, match="no longer finite at step 9;"):
+@pytest.mark.parametrize("wrong", [9, 10, 11, 12])
+def test_what_is_not_finite_is_found_where_a_tape_is_given_up(wrong: int) -> None:
+    session, rows = deleting(Hides(infinite_at=wrong))
+    with pytest.raises(TrainingError, match=f"no longer finite at step {wrong};"):
         session.train(rows)
-    assert session.state.step == 8
+    assert session.state.step == wrong - 1
     assert np.isfinite(session.state.slots["seen"]["layers.1.kernel"]).all()
 
 
