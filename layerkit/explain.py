@@ -136,5 +136,6 @@ def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:
     """What the step multiplies the gradients by, so that they are no longer than the recipe allows."""
     if recipe.clip_norm is None or not gradients:
         return 1.0
-    length = hypot(*(float(np.linalg.norm(gradient)) for gradient in gradients.values()))
+    # float64, so that no square overflows
+    length = hypot(*(float(np.linalg.norm(gradient.astype(np.float64))) for gradient in gradients.values()))
     return recipe.clip_norm / max(length, recipe.clip_norm)

@@ -26,7 +26,7 @@ BLOCK = 32_768
 MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
 SHARED = 2 * BLOCK
-"""Numbers of such a block: threads meet between two calls of NumPy's, and one waits; so there are half as many."""
+"""Numbers of a block then: threads wait for one another between NumPy's calls, and larger blocks need fewer."""
 PIECE = 8192
 """So many numbers are multiplied at once to see that they are finite: too few for BLAS to take threads of its own."""
 
