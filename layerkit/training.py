@@ -19,8 +19,6 @@ from layerkit.parts import Metric
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
 MOST_STEPS_PER_CALL = 2**14
-MOST_ROWS_PER_CALL = 2**15
-"""They are all in memory at once, though the file that they come from may not be."""
 ROWS_PER_PASS = 8192
 
 
@@ -143,7 +141,7 @@ def train(
 def _steps_until_a_look(run: Run, step: int, most: int) -> int:
     """How many steps the engine may take before anything else has to happen."""
     rows = min(run.batch_size, run.rows.count)
-    due = [most, run.goal - step, max(MOST_ROWS_PER_CALL // rows, 1)]
+    due = [most, run.goal - step, max(run.rows.ahead // rows, 1)]
     if run.checkpoint.steps is not None:
         due.append(run.checkpoint.steps - step % run.checkpoint.steps)
     if run.validation is not None or run.patience is not None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.random import Random, threefry2x32
+from layerkit.random import BLOCK, Random, threefry2x32
 
 
 def words(*values: int) -> tuple[Any, Any]:
@@ -68,7 +68,16 @@ def test_normal_numbers_have_mean_0_and_deviation_1() -> None:
     assert float(numbers.std()) == pytest.approx(1.0, abs=0.01)
 
 
-def test_every_namespace_draws_the_same_bits(to_array: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("shape", [(), (0, 2), (64,), (2, BLOCK + 1)])
+def test_every_namespace_draws_the_same_bits(to_array: Callable[[Any], Any], shape: tuple[int, ...]) -> None:
     xp = to_array([0.0]).__array_namespace__()
-    found = Random(xp, xp.float32, 7, 3, "a").uniform((64,))
-    np.testing.assert_array_equal(np.asarray(found), Random(np, np.float32, 7, 3, "a").uniform((64,)))
+    found = Random(xp, xp.float32, 7, 3, "a").uniform(shape)
+    np.testing.assert_array_equal(np.asarray(found), Random(np, np.float32, 7, 3, "a").uniform(shape), strict=True)
+
+
+@pytest.mark.parametrize("draw", ["uniform", "normal"])
+@pytest.mark.parametrize("shape", [(), (5, 3), (BLOCK + 1,)])
+def test_several_steps_draw_what_each_draws_alone(draw: str, shape: tuple[int, ...]) -> None:
+    together = getattr(Random(np, np.float64, 1, np.uint32([[2], [7]]), "a"), draw)(shape)
+    alone = [getattr(place(step=step, stage="a"), draw)(shape) for step in (2, 7)]
+    np.testing.assert_array_equal(together, np.stack(alone), strict=True)

@@ -14,6 +14,8 @@ from layerkit.data.tables import chosen
 from layerkit.ops import Array
 from layerkit.parts import Table
 
+AHEAD = 2**15
+"""Rows that may be in memory beside those of a buffer."""
 PER_BUFFER = 64
 SMALLEST_PIECE = 256
 """Rows. A file of arrays is read in pieces from all over it: 64 to a buffer, but none is smaller than this."""
@@ -33,6 +35,10 @@ class Streamed(Source):
         if self._count is None:
             self._count = sum(len(table) for table in self._side)
         return self._count
+
+    @property
+    def ahead(self) -> int:
+        return AHEAD
 
     def blocks(self, size: int) -> Iterator[Rows]:
         return regrouped(map(self._encode, self._side), repeat(size))

@@ -104,8 +104,8 @@ class CompiledSession(Session):
         count, step = len(stack.batches), self._rewind.before(stack.batches[0])
         self._is_torn = True
         after = self._steps(stack, step, count)
-        found = np.asarray(after.losses)[:count]
-        unsound, finite = np.asarray(after.found)
+        losses_of_all, (unsound, finite) = jax.device_get((after.losses, after.found))  # which sends both together
+        found = losses_of_all[:count]
         if not (finite and unsound == STEPS and np.isfinite(found).all()):
             fine = np.isfinite(found) & (np.arange(count) < unsound)
             # the first step whose loss or update isn't finite; a parameter may have come to it earlier

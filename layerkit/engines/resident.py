@@ -17,7 +17,7 @@ from layerkit.engines.stack import Stack
 from layerkit.network import Network
 from layerkit.ops import Array
 
-NUMBERS = 2**15
+NUMBERS = 2**18
 """How many numbers of rows a call is sent at most, unless a single batch has more."""
 
 SHORT = 64

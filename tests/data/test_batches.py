@@ -41,6 +41,19 @@ def test_every_epoch_has_its_own_order() -> None:
     assert not np.array_equal(shuffled(0, 0, 30, "epoch"), shuffled(0, 1, 30, "epoch"))
 
 
+@pytest.mark.parametrize("rows", [2, 3, 30, 2000, 5000])
+def test_the_order_of_an_epoch_is_its_own_whichever_came_before(rows: int) -> None:
+    source = InMemory(Rows(np.arange(rows)[:, None], np.arange(rows)[:, None]))
+    for seed, epoch in [(0, 3), (0, 4), (0, 1), (1, 1), (1, 2), (0, 90), (0, 2**32 + 3)]:
+        batches = source.batches(1, seed, epoch * rows)
+        taken = [int(row) for batch in batches for row in batch.gathered().t[:, 0]]
+        assert taken == shuffled(seed, epoch, rows, "epoch").tolist()
+
+
+def test_every_row_is_in_an_order_once() -> None:
+    assert sorted(shuffled(3, 2, 70_001, "epoch").tolist()) == list(range(70_001))
+
+
 def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = np.tile([0.5, 0.25, 0.5, 0.75], 500)
 
@@ -48,7 +61,7 @@ def test_rows_that_draw_the_same_number_keep_the_order_that_they_stand_in(monkey
         def __init__(self, *of_all: object) -> None: ...
 
         def uniform(self, shape: tuple[int]) -> np.ndarray:
-            return drawn
+            return drawn[None]
 
     monkeypatch.setattr(batches, "Random", Drawn)
     order = shuffled(0, 0, len(drawn), "epoch")
