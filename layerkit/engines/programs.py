@@ -26,6 +26,8 @@ BLOCK = 32
 """How many steps a GPU takes at a time: where a loop's length isn't compiled in, it waits before each turn."""
 SMALL = 2**16
 """A state of no more parameters costs less to give anew than to copy."""
+SMALL_ON_GPU = 2**20
+"""A state of no more parameters costs a GPU less to copy at some steps than a call does."""
 
 
 class Held(NamedTuple):
@@ -77,10 +79,13 @@ class Programs:
         self._network, self._plan = network, plan
         # where the rows are shared out, so is the work; what comes out is whole on every device
         compiled = partial(self._compiled, out_shardings=devices().whole)
-        self.writes_over = sum(prod(parameter.shape) for parameter in network.parameters.values()) > SMALL
+        size = sum(prod(parameter.shape) for parameter in network.parameters.values())
+        self.writes_over = size > SMALL
         """Whether steps write over the state that they are given: it has to be copied before."""
-        self.takes_last = not self.writes_over and not devices().launch_each_turn
-        """Whether the smaller batch that ends an epoch goes with the others: small steps take less than a call."""
+        self.takes_last = size <= (SMALL_ON_GPU if devices().launch_each_turn else SMALL)
+        """Whether the smaller batch that ends an epoch goes with the others: to choose at each step takes less than a
+        call, unless a large state is copied for it.
+        """
         given = ("held",) if self.writes_over else ()
         self.steps = compiled(self._steps, static_argnames=("rows", "last"), donate_argnames=given)
         self.copied = compiled(self._copied, donate_argnames="memory")

@@ -108,7 +108,11 @@ def test_all_memory_is_free_when_the_session_is_gone() -> None:
         gc.enable()
 
 
-def test_an_epochs_last_batch_goes_with_the_others(calls: list[int]) -> None:
+@pytest.mark.parametrize("launched", [False, True], ids=["as a processor", "as a GPU"])
+def test_an_epochs_last_batch_goes_with_the_others(
+    launched: bool, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices.devices(), "launch_each_turn", launched)
     network = model("jax")
     rows = InMemory(Rows(X, T))
     session = network.session()
@@ -117,17 +121,14 @@ def test_an_epochs_last_batch_goes_with_the_others(calls: list[int]) -> None:
     assert calls == [8, 1]
 
 
-REASONS = ["a GPU waits at each choice", "a large state would be copied at each", "an epoch has many others"]
-
-
-@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("launched", [False, True], ids=["as a processor", "as a GPU"])
+@pytest.mark.parametrize("reason", ["a large state would be copied at each", "an epoch has many others"])
 def test_it_goes_by_itself_where_that_takes_less(
-    reason: str, calls: list[int], monkeypatch: pytest.MonkeyPatch
+    reason: str, launched: bool, calls: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if "GPU" in reason:
-        monkeypatch.setattr(devices.devices(), "launch_each_turn", True)
-    elif "large" in reason:
-        monkeypatch.setattr("layerkit.engines.programs.SMALL", 0)
+    monkeypatch.setattr(devices.devices(), "launch_each_turn", launched)
+    if "large" in reason:
+        monkeypatch.setattr(f"layerkit.engines.programs.{'SMALL_ON_GPU' if launched else 'SMALL'}", 0)
     else:
         monkeypatch.setattr(resident, "SHORT", 3)
     rows = InMemory(Rows(X, T))
