@@ -211,6 +211,27 @@ def test_a_run_that_diverges_stops_names_the_stage_and_keeps_the_last_good_file(
     assert model.with_suffix(".safetensors").read_bytes() == saved
 
 
+def test_a_run_that_fails_at_its_first_step_is_told_how_to_begin_again(
+    write: Callable[..., Path], cli: Callable[..., Any]
+) -> None:
+    scale = {"type": "dense", "units": 1, "kernel": [[1.0]]}
+    data = {"x": [[1.0]], "y": [[3.0]]}
+    model = write(
+        {
+            "input": [1],
+            "layers": [scale, scale],
+            "optimizer": "sgd",
+            "loss": "half_squared_error",
+            "training": {"steps": 9, "data": data},
+        }
+    )
+    diverged = cli("train", model, "--set", "optimizer.learning_rate=1e30")
+    assert (diverged.code, "--restart" in diverged.err) == (1, False)
+    again = cli("train", model)
+    assert (again.code, "`layerkit train --restart` begins again" in again.err) == (1, True), again.err
+    assert cli("train", model, "--restart").code == 0
+
+
 def test_a_last_layer_of_the_wrong_width_is_told_its_units(models: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", models / "iris.json", "--set", "layers[1].units=2")
     assert ran.code == 2

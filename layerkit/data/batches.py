@@ -179,8 +179,8 @@ class InMemory(Source):
         """The order of an epoch. The next ones' are worked out with it, where that takes no longer."""
         if seed != self._seed or not self._first <= epoch < self._first + len(self._orders):
             count = max(TOGETHER // self.count, 1)
-            self._seed, self._first = seed, epoch
-            self._orders = orders(seed, range(epoch, epoch + count), self.count, "epoch")
+            found = orders(seed, range(epoch, epoch + count), self.count, "epoch")
+            self._seed, self._first, self._orders = seed, epoch, found
         return self._orders[epoch - self._first]
 
 
