@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -38,7 +38,7 @@ class Block:
         self._ends = _cell_ends(self._content, self._bytes, width)
         _check_lines(self._content)
         self._texts: dict[int, Sequence[str]] = {}
-        self._numbers: dict[int, Array] | None = None
+        self._numbers: Mapping[int, Array] | None = None
         self._number_like = [i for i in wanted if _is_number_like(self._first(i))]
         self._others = [i for i in wanted if i not in self._number_like]
 
@@ -67,6 +67,10 @@ class Block:
 
     def numbers(self, column: int) -> Array | None:
         """The cells of a column as float64, NaN for an empty one; None where they may be no numbers."""
+        return self.read().get(column)
+
+    def read(self) -> Mapping[int, Array]:
+        """The columns that hold numbers alone. They are read once, now or when the first of them is wanted."""
         if self._numbers is None:
             group = self._number_like
             numbers = self._parsed(group)
@@ -75,7 +79,7 @@ class Block:
                 group = [i for i in group if not self._cut_out([i]).translate(None, IN_NUMBERS)]
                 numbers = self._parsed(group)
             self._numbers = {} if numbers is None else dict(zip(group, numbers, strict=True))
-        return self._numbers.get(column)
+        return self._numbers
 
     def _parsed(self, columns: Sequence[int]) -> Array | None:
         content = self._cut_out(columns) if columns else b""

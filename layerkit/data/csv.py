@@ -12,8 +12,9 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
+from layerkit.cores import cores
 from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
-from layerkit.data.numerals import LINE_FEED, QUOTE, Parse, parse_for
+from layerkit.data.numerals import LARGE, LINE_FEED, QUOTE, parse_for
 from layerkit.data.tables import comma_advice
 from layerkit.errors import DataError
 from layerkit.files import regular_file
@@ -24,6 +25,8 @@ BLOCK = 2**20
 LONGEST_ROW = 2**24
 """Bytes of a row, and characters of a line: a file in which nothing ends is not held whole."""
 ROWS = 8192
+MOST_THREADS = 4
+"""They read a large file, but take turns between their calls of NumPy and pyarrow: more would hardly help."""
 
 
 class CSV(Reader):
@@ -34,15 +37,12 @@ class CSV(Reader):
     """
 
     def blocks(self, path: Path, columns: Sequence[str] | None = None) -> Iterator[Table]:
-        parse = parse_for(regular_file(path).stat().st_size)
+        size = regular_file(path).stat().st_size
         with path.open("rb") as file:
             header, at = _header(file, str(path), columns)
             try:
-                for content in _whole_rows(file, at.offset):
-                    try:
-                        tables: Iterable[Table] = _quick(content, header, at, parse)
-                    except UnusualRowsError:
-                        tables = _careful(io.BytesIO(content), header, at)
+                for content, block in _cut_up(_whole_rows(file, at.offset), header, size):
+                    tables = _careful(io.BytesIO(content), header, at) if block is None else _quick(block, header, at)
                     at = Place(at.offset + len(content), at.lines + _lines(content), at.rows)
                     for table in tables:
                         yield table
@@ -138,11 +138,34 @@ def _lines(content: bytes) -> int:
     return ends + (content.count(b"\r") - content.count(b"\r\n") if b"\r" in content else 0)
 
 
-def _quick(content: bytes, header: Header, at: Place, parse: Parse) -> list[Table]:
-    """The rows of a block. Raises UnusualRowsError or UnusualQuotesError where the csv module should look at it."""
-    block = Block(content, header.width, list(header.wanted.values()), parse)
+def _cut_up(contents: Iterable[bytes], header: Header, size: int) -> Iterator[tuple[bytes, Block | None]]:
+    """Each content with its block, None where the csv module should look at it; of a large file, several at a time.
+
+    Raises UnusualQuotesError where the module should look at all that follows.
+    """
+    parse, wanted = parse_for(size), list(header.wanted.values())
+    threads = min(cores(), MOST_THREADS) if size >= LARGE else 1
+
+    def cut_up(content: bytes) -> tuple[bytes, Block | None]:
+        try:
+            block = Block(content, header.width, wanted, parse)
+        except UnusualRowsError:
+            return content, None
+        if threads > 1:
+            block.read()
+        return content, block
+
+    if threads == 1:
+        return map(cut_up, contents)
+    from layerkit.data.ahead import ahead
+
+    return ahead(cut_up, contents, threads)
+
+
+def _quick(block: Block, header: Header, at: Place) -> Iterator[Table]:
+    """The rows of a block."""
     columns = [Cells(block, i) for i in header.wanted.values()]
-    return [header.table(columns, block.rows, at.rows, block.lines(at.lines))]
+    yield header.table(columns, block.rows, at.rows, block.lines(at.lines))
 
 
 def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:

@@ -1,11 +1,11 @@
 """The NumPy engine: the trained parameters are views of a flat vector, over which the optimizer runs once a step."""
 
-import os
 from collections.abc import Sequence
 from math import inf, isfinite, sqrt
 
 import numpy as np
 
+from layerkit.cores import cores
 from layerkit.data.batches import Batch, Rows
 from layerkit.engines.blocks import PIECE, BlockedUpdate, finite, paired
 from layerkit.engines.checks import (
@@ -260,11 +260,6 @@ class NumPySession(Session):
                 if not finite(paired([view])):
                     return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _length(vector: Array) -> float:

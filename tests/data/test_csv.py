@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from layerkit import CSV, DataError
+from layerkit.data import csv as csv_module
 from layerkit.data import numerals
 from layerkit.data.csv import _end_of_rows
 
@@ -25,10 +26,12 @@ PIECES = st.sampled_from(["1", "-2.5", ".5", "1.", "1e3", "007", "x", "é", "", 
 
 @pytest.fixture(params=["json", "arrow"])
 def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What reads small files, and what reads large ones."""
+    """What reads small files, and what reads large ones, in threads."""
     if request.param == "arrow":
         pytest.importorskip("pyarrow")
-    monkeypatch.setattr(numerals, "LARGE", 0 if request.param == "arrow" else 2**60)
+    for module in (numerals, csv_module):
+        monkeypatch.setattr(module, "LARGE", 0 if request.param == "arrow" else 2**60)
+    monkeypatch.setattr(csv_module, "cores", lambda: 2)
 
 
 def reference(text: str) -> list[tuple[int, list[str]]]:
@@ -55,6 +58,7 @@ def read(path: Path, columns: list[str] | None = None) -> tuple[list[int], dict[
     return lines, found
 
 
+@pytest.mark.usefixtures("parser")
 @FIXTURES
 @given(st.lists(PIECES, max_size=40), st.integers(1, 3), st.sampled_from([1, 7, 2**18]))
 @example(['"', ",", '"', "\n", "x", '"', "\n"], 1, 1)
@@ -152,6 +156,7 @@ def test_numbers_beside_texts_are_cut_out_and_read_together(tmp_path: Path, monk
     assert calls == [b"[1,2,3,4]"]
 
 
+@pytest.mark.usefixtures("parser")
 def test_a_column_with_an_odd_cell_leaves_the_others_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b\n1,2\nN/A,3\n")
@@ -160,6 +165,7 @@ def test_a_column_with_an_odd_cell_leaves_the_others_as_they_are(tmp_path: Path)
     assert list(table.columns["a"]) == ["1", "N/A"]
 
 
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(
     ("content", "due"),
     [
@@ -184,6 +190,7 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, content: bytes, due:
         read(path)
 
 
+@pytest.mark.usefixtures("parser")
 def test_what_is_not_utf_8_is_named_by_its_line_far_down_too(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_bytes(b"a\n" + b"1\r\n" * 150_000 + b'"\xe9"\n2\n')
@@ -191,6 +198,7 @@ def test_what_is_not_utf_8_is_named_by_its_line_far_down_too(tmp_path: Path) -> 
         read(path)
 
 
+@pytest.mark.usefixtures("parser")
 def test_a_cell_longer_than_the_csv_module_takes_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b\n1,2\n1," + "x" * 131_073 + "\n")
@@ -205,6 +213,7 @@ def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("layerkit.data.csv.BLOCK", 10)
 
 
+@pytest.mark.usefixtures("parser")
 @pytest.mark.usefixtures("short_rows")
 def test_a_long_row_of_short_lines_is_one_row(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
@@ -214,6 +223,7 @@ def test_a_long_row_of_short_lines_is_one_row(tmp_path: Path) -> None:
     assert rows == [(2, "2"), (43, cell), (44, "4")]
 
 
+@pytest.mark.usefixtures("parser")
 @pytest.mark.usefixtures("short_rows")
 @pytest.mark.parametrize(("text", "line"), [("a\n1\n" + "2" * 60 + "\n3\n", 3), ("a" * 60, 1), ("a\n" + "b" * 60, 2)])
 def test_a_line_without_an_end_is_refused(text: str, line: int, tmp_path: Path) -> None:
