@@ -141,7 +141,7 @@ def train(
 def _steps_until_a_look(run: Run, step: int, most: int) -> int:
     """How many steps the engine may take before anything else has to happen."""
     rows = min(run.batch_size, run.rows.count)
-    due = [most, run.goal - step, max(run.rows.ahead // rows, 1)]
+    due = [most, run.goal - step, max(run.rows.at_once // rows, 1)]
     if run.checkpoint.steps is not None:
         due.append(run.checkpoint.steps - step % run.checkpoint.steps)
     if run.validation is not None or run.patience is not None:

@@ -115,7 +115,7 @@ class Source(ABC):
 
     @property
     @abstractmethod
-    def ahead(self) -> int:
+    def at_once(self) -> int:
         """How many rows may be taken before the first of them is used."""
 
     @abstractmethod
@@ -150,7 +150,7 @@ class InMemory(Source):
         return len(self.rows.x)
 
     @property
-    def ahead(self) -> int:
+    def at_once(self) -> int:
         return maxsize  # of a batch there are only numbers until it is used
 
     def batches(self, size: int, seed: int, step: int, share: Share = everything) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from layerkit.data.tables import chosen
 from layerkit.ops import Array
 from layerkit.parts import Table
 
-AHEAD = 2**15
+AT_ONCE = 2**15
 """Rows that may be in memory beside those of a buffer."""
 PER_BUFFER = 64
 SMALLEST_PIECE = 256
@@ -37,8 +37,8 @@ class Streamed(Source):
         return self._count
 
     @property
-    def ahead(self) -> int:
-        return AHEAD
+    def at_once(self) -> int:
+        return AT_ONCE
 
     def blocks(self, size: int) -> Iterator[Rows]:
         return regrouped(map(self._encode, self._side), repeat(size))
