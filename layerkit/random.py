@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from math import pi, prod
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -36,6 +35,14 @@ def threefry2x32(key: tuple[Array, Array], counter: tuple[Array, Array]) -> tupl
     return a, b
 
 
+class Draw(NamedTuple):
+    """What the numbers of a draw are hashed from, beside their positions."""
+
+    key: tuple[Array, Array]
+    """Of the place."""
+    number: Array
+
+
 class Random:
     """The random numbers of one place (`stage`) at one `step` of a run with one `seed`.
 
@@ -50,12 +57,12 @@ class Random:
 
     def uniform(self, shape: tuple[int, ...]) -> Array:
         """Numbers in [0, 1) of the given shape: 24 random bits each in float32, 53 in float64."""
-        draw = self._next()
+        draw = self._draw()
         return self._drawn(shape, lambda positions: self._uniform(draw, positions))
 
     def normal(self, shape: tuple[int, ...]) -> Array:
         """Standard normal numbers of the given shape, by Box and Muller's transform (1958)."""
-        first, second, xp = self._next(), self._next(), self._xp
+        first, second, xp = self._draw(), self._draw(), self._xp
 
         def numbers(positions: Array) -> Array:
             radius, angle = self._uniform(first, positions), self._uniform(second, positions)
@@ -64,9 +71,17 @@ class Random:
 
         return self._drawn(shape, numbers)
 
-    def _next(self) -> int:
+    def _draw(self) -> Draw:
+        """The next draw. Nothing is kept of it, for it may be traced inside a loop of JAX's."""
+        xp = self._xp
+
+        def word(value: Array | int) -> Array:
+            number = xp.asarray(value & _WORD if isinstance(value, int) else value, dtype=xp.uint32)
+            return number if number.ndim else xp.reshape(number, (1,))
+
         self._draws += 1
-        return self._draws
+        seed = (word(self._seed), word(self._seed >> 32))
+        return Draw(threefry2x32(seed, (word(crc32(self._stage.encode())), word(self._step))), word(self._draws))
 
     def _drawn(self, shape: tuple[int, ...], numbers: Callable[[Array], Array]) -> Array:
         """The numbers at all positions of an array of this shape."""
@@ -77,21 +92,9 @@ class Random:
         drawn = blocks[0] if len(blocks) == 1 else xp.concat(blocks, axis=-1)
         return xp.reshape(drawn, (*drawn.shape[:-1], *shape))
 
-    def _uniform(self, draw: int, positions: Array) -> Array:
+    def _uniform(self, draw: Draw, positions: Array) -> Array:
         xp, dtype = self._xp, self._dtype
-        high, low = threefry2x32(self._place, (positions, xp.full((1,), draw, dtype=xp.uint32)))
+        high, low = threefry2x32(draw.key, (positions, draw.number))
         if dtype == xp.float64:
             return (xp.astype(high >> 5, dtype) * 2.0**26 + xp.astype(low >> 6, dtype)) * 2.0**-53
         return xp.astype(high >> 8, dtype) * 2.0**-24
-
-    @cached_property
-    def _place(self) -> tuple[Array, Array]:
-        """The key of everything that is drawn here."""
-        xp = self._xp
-
-        def word(value: Array | int) -> Array:
-            number = xp.asarray(value & _WORD if isinstance(value, int) else value, dtype=xp.uint32)
-            return number if number.ndim else xp.reshape(number, (1,))
-
-        seed = (word(self._seed), word(self._seed >> 32))
-        return threefry2x32(seed, (word(crc32(self._stage.encode())), word(self._step)))

@@ -81,3 +81,15 @@ def test_several_steps_draw_what_each_draws_alone(draw: str, shape: tuple[int, .
     together = getattr(Random(np, np.float64, 1, np.uint32([[2], [7]]), "a"), draw)(shape)
     alone = [getattr(place(step=step, stage="a"), draw)(shape) for step in (2, 7)]
     np.testing.assert_array_equal(together, np.stack(alone), strict=True)
+
+
+def test_what_is_drawn_inside_a_function_that_jax_traces_leaves_later_draws_as_they_are() -> None:
+    jax = pytest.importorskip("jax")
+
+    @jax.jit
+    def drawn(step: Any) -> Any:
+        random = Random(jax.numpy, jax.numpy.float32, 1, step, "a")
+        return jax.jit(lambda: random.uniform((3,)))(), random.uniform((3,))
+
+    alone = place(np.float32, stage="a")
+    np.testing.assert_array_equal(drawn(2), [alone.uniform((3,)), alone.uniform((3,))])

@@ -83,7 +83,7 @@ def command(
     from layerkit.errors import PartError, TrainingError
     from layerkit.files import check_apart, check_writable, digests
     from layerkit.locking import only_trainer
-    from layerkit.opening import BEGIN_AGAIN, open_model, saved_path
+    from layerkit.opening import open_model, saved_path
     from layerkit.storage import origins
 
     fields = fields_of(changes) | ({} if seed is None else {"training.seed": seed})
@@ -145,12 +145,9 @@ def command(
         with reporting(form, quiet, opened.step, plan.goal) as report:
             try:
                 trained = opened.run(plan, report=partial(audience.tell, report), stop=stop, save=save)
-            except (TrainingError, PartError) as error:
+            except (TrainingError, PartError):
                 if processes.first and opened.step and not path.exists():
                     opened.save()  # the last finite model, where there is none yet
-                if isinstance(error, TrainingError) and opened.step == begun > 0 and not together:
-                    # what is saved is on the edge already
-                    raise TrainingError(f"{error}, and {BEGIN_AGAIN}") from None
                 raise
         if trained.steps:
             with agreed(processes):

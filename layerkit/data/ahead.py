@@ -16,14 +16,16 @@ def ahead(make: Callable[[Piece], Made], pieces: Iterable[Piece], threads: int) 
 
     The pieces are taken here. What is raised, by `make` or instead of a piece, comes after all that was made before it.
     """
-    waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    pool, waiting = ThreadPoolExecutor(threads), deque[Future[Made]]()
+    try:
         for future in _begun(pool, make, pieces):
             waiting.append(future)
             if len(waiting) > threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    finally:  # whoever stops early waits for nothing
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _begun(pool: ThreadPoolExecutor, make: Callable[[Piece], Made], pieces: Iterable[Piece]) -> Iterator[Future[Made]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from layerkit.cores import cores
 from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
-from layerkit.data.numerals import LARGE, LINE_FEED, QUOTE, parse_for
+from layerkit.data.numerals import LINE_FEED, QUOTE, by_json, parse_for
 from layerkit.data.tables import comma_advice
 from layerkit.errors import DataError
 from layerkit.files import regular_file
@@ -26,7 +26,7 @@ LONGEST_ROW = 2**24
 """Bytes of a row, and characters of a line: a file in which nothing ends is not held whole."""
 ROWS = 8192
 MOST_THREADS = 4
-"""They read a large file, but take turns between their calls of NumPy and pyarrow: more would hardly help."""
+"""Between their calls of NumPy and pyarrow they take turns: more would hardly help."""
 
 
 class CSV(Reader):
@@ -42,7 +42,9 @@ class CSV(Reader):
             header, at = _header(file, str(path), columns)
             try:
                 for content, block in _cut_up(_whole_rows(file, at.offset), header, size):
-                    tables = _careful(io.BytesIO(content), header, at) if block is None else _quick(block, header, at)
+                    tables: Iterable[Table] = (
+                        _careful(io.BytesIO(content), header, at) if block is None else _quick(block, header, at)
+                    )
                     at = Place(at.offset + len(content), at.lines + _lines(content), at.rows)
                     for table in tables:
                         yield table
@@ -144,7 +146,7 @@ def _cut_up(contents: Iterable[bytes], header: Header, size: int) -> Iterator[tu
     Raises UnusualQuotesError where the module should look at all that follows.
     """
     parse, wanted = parse_for(size), list(header.wanted.values())
-    threads = min(cores(), MOST_THREADS) if size >= LARGE else 1
+    threads = 1 if parse is by_json else min(cores(), MOST_THREADS)
 
     def cut_up(content: bytes) -> tuple[bytes, Block | None]:
         try:
@@ -162,10 +164,10 @@ def _cut_up(contents: Iterable[bytes], header: Header, size: int) -> Iterator[tu
     return ahead(cut_up, contents, threads)
 
 
-def _quick(block: Block, header: Header, at: Place) -> Iterator[Table]:
+def _quick(block: Block, header: Header, at: Place) -> list[Table]:
     """The rows of a block."""
     columns = [Cells(block, i) for i in header.wanted.values()]
-    yield header.table(columns, block.rows, at.rows, block.lines(at.lines))
+    return [header.table(columns, block.rows, at.rows, block.lines(at.lines))]
 
 
 def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:

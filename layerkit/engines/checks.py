@@ -67,12 +67,26 @@ def check_updated(optimizer: Optimizer, name: str, found: Array, due: Array) -> 
         raise PartError(f"{type(optimizer).__name__}.update {message}", "optimizer")
 
 
-def stopped(where: str, step: int) -> TrainingError:
+def stopped(where: str, step: int, advice: str = "A smaller learning_rate may help") -> TrainingError:
     """What to raise where something is no longer finite at a step that is taken back."""
     return TrainingError(
-        f"{where} is no longer finite at step {step}; the model stays as it was before that step. "
-        "A smaller learning_rate may help",
+        f"{where} is no longer finite at step {step}; the model stays as it was before that step. {advice}"
     )
+
+
+def diverged(network: Network, fine: Iterable[Array], step: int, begun: int) -> TrainingError:
+    """What to raise where the loss isn't finite at a step: of the first stage whose output isn't `fine`, or the loss.
+
+    `begun` is the step before the first that the session took.
+    """
+    where = next(
+        (f"the output of {stage.name}" for stage, is_fine in zip(network.stages, fine) if not is_fine),
+        f"the loss, from the output of {network.stages[-1].name},",
+    )
+    if step > begun + 1:
+        return stopped(where, step)
+    again = ", or to begin again: `layerkit train --restart`" if begun else ""
+    return stopped(where, step, f"It is the first of this run: smaller numbers in the rows may help{again}")
 
 
 def finite_outputs(network: Network, params: Sequence[Params], x: Array, seed: int, step: Any) -> list[Array]:
@@ -80,11 +94,3 @@ def finite_outputs(network: Network, params: Sequence[Params], x: Array, seed: i
     xp = x.__array_namespace__()
     arrays = network.forward(params, x, network.contexts(xp, seed, step))
     return [xp.all(xp.isfinite(y)) for y in arrays[1:]]
-
-
-def not_finite(network: Network, fine: Iterable[Array]) -> str:
-    """What to say isn't finite at a step whose loss isn't: the first stage whose output isn't `fine`, or the loss."""
-    return next(
-        (f"the output of {stage.name}" for stage, is_fine in zip(network.stages, fine) if not is_fine),
-        f"the loss, from the output of {network.stages[-1].name},",
-    )

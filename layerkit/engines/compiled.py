@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from layerkit.data.batches import Batch, Rows
-from layerkit.engines.checks import check_optimizer, not_finite, stopped
+from layerkit.engines.checks import check_optimizer, diverged, stopped
 from layerkit.engines.devices import devices, rounded
 from layerkit.engines.held import HeldState
 from layerkit.engines.processes import processes
@@ -42,6 +42,7 @@ class CompiledSession(Session):
 
     def __init__(self, network: Network, recipe: Recipe, state: State, precision: str) -> None:
         self._network, self._recipe, self.processes = network, recipe, processes()
+        self._begun = state.step
         self._at_work: list[Array] = []
         """Rows such as those at work, of each size that a step may have: a part may fail for them."""
         plan = Plan(recipe.optimizer, recipe.seed, recipe.clip_norm, precision, recipe.steps_before)
@@ -183,7 +184,7 @@ class CompiledSession(Session):
             found = self._programs.finite_outputs(
                 self._at.held.parameters, stack.rows, stack.places[i], np.int64(step), rows=stack.batches[i].size
             )
-            return stopped(not_finite(network, found), step)
+            return diverged(network, found, step, self._begun)
         arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
         arrays |= {f"{slot} of {name}": array for slot, own in wrong.slots.items() for name, array in own.items()}
         return stopped(next(name for name, array in arrays.items() if not np.all(np.isfinite(array))), step)

@@ -8,13 +8,7 @@ import numpy as np
 from layerkit.cores import cores
 from layerkit.data.batches import Batch, Rows
 from layerkit.engines.blocks import PIECE, BlockedUpdate, finite, paired
-from layerkit.engines.checks import (
-    PARAMETER,
-    check_optimizer,
-    finite_outputs,
-    not_finite,
-    stopped,
-)
+from layerkit.engines.checks import PARAMETER, check_optimizer, diverged, finite_outputs, stopped
 from layerkit.engines.flat import end_to_end, views
 from layerkit.engines.recorded_step import OfParameter, RecordedStep
 from layerkit.engines.rewind import Copies, Rewind
@@ -41,7 +35,7 @@ class NumPySession(Session):
     """A network's parameters in NumPy arrays."""
 
     def __init__(self, network: Network, recipe: Recipe, state: State) -> None:
-        self._network, self._recipe = network, recipe
+        self._network, self._recipe, self._begun = network, recipe, state.step
         self._shapes = {name: network.parameters[name].shape for name in network.trained}
         vector = end_to_end(self._shapes, state.parameters, network.dtype)
         self._gradient = end_to_end(self._shapes, {}, network.dtype)
@@ -251,7 +245,7 @@ class NumPySession(Session):
         """Which stage's output is the first that isn't finite."""
         with np.errstate(all="ignore"):
             found = finite_outputs(self._network, self._params, x, self._recipe.seed, step)
-        return stopped(not_finite(self._network, found), step)
+        return diverged(self._network, found, step, self._begun)
 
     def _overflowed(self, step: int) -> TrainingError:
         """Which parameter, or which slot of one, an update made infinite."""

@@ -58,9 +58,21 @@ def test_what_goes_wrong_comes_after_what_was_made_before(at: int, threads: int)
 
 
 def test_no_thread_is_left() -> None:
-    before = threading.active_count()
+    before = threading.enumerate()
     made = ahead(str, numbers([]), 3)
     next(made)
-    assert threading.active_count() > before
+    own = [thread for thread in threading.enumerate() if thread not in before]
+    assert own
     made.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    for thread in own:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_whoever_stops_early_waits_for_nothing() -> None:
+    over = threading.Event()
+    made = ahead(lambda number: number and over.wait(30), numbers([]), 2)
+    assert next(made) == 0
+    made.close()  # type: ignore[attr-defined]
+    assert not over.is_set()
+    over.set()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from layerkit import CSV, DataError
 from layerkit.data import csv as csv_module
 from layerkit.data import numerals
+from layerkit.data.cells import Block
 from layerkit.data.csv import _end_of_rows
 
 FIXTURES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
@@ -29,8 +30,7 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     """What reads small files, and what reads large ones, in threads."""
     if request.param == "arrow":
         pytest.importorskip("pyarrow")
-    for module in (numerals, csv_module):
-        monkeypatch.setattr(module, "LARGE", 0 if request.param == "arrow" else 2**60)
+    monkeypatch.setattr(numerals, "LARGE", 0 if request.param == "arrow" else 2**60)
     monkeypatch.setattr(csv_module, "cores", lambda: 2)
 
 
@@ -239,6 +239,14 @@ def test_an_array_of_a_column_is_nobody_elses_if_a_copy_is_asked_for(tmp_path: P
     (table,) = CSV().blocks(path)
     np.array(table.columns["a"], dtype=np.float64)[:] = 0.0
     np.testing.assert_array_equal(np.asarray(table.columns["a"], dtype=np.float64), [1.0, 2.0])
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("cells", [[""], ["", ""], ["", "1"], ["1", ""]])
+def test_an_empty_cell_is_nan_in_the_only_column_of_a_block_that_is_read(cells: list[str]) -> None:
+    content = "".join(f"x,{cell}\n" for cell in cells).encode()
+    numbers = Block(content, 2, [1], numerals.parse_for(1)).read()
+    np.testing.assert_array_equal(numbers[1], [float(cell or "nan") for cell in cells])
 
 
 @given(st.text(alphabet='a,"\n', max_size=40))

@@ -176,3 +176,9 @@ def test_no_stack_is_filled_while_steps_before_it_are_computed(at_once: int) -> 
         wrong.clear()
         session.train(rows[12:])
         expect_same(session.state, plain.state)
+
+
+def test_a_first_step_that_overflows_is_not_said_to_be_the_learning_rates_fault(engine: str) -> None:
+    model = Model(input=[1], layers=[Dense(units=1)], loss="half_squared_error", engine=engine, optimizer="sgd")
+    with pytest.raises(TrainingError, match=r"first of this run: smaller numbers in the rows may help$"):
+        model.train([[1e30]], [[0.0]], steps=1)
