@@ -105,8 +105,8 @@ class CompiledSession(Session):
         count, step = len(stack.batches), self._rewind.before(stack.batches[0])
         self._is_torn = True
         after = self._steps(stack, step, count)
-        losses_of_all, (unsound, finite) = jax.device_get((after.losses, after.found))  # which sends both together
-        found = losses_of_all[:count]
+        told = np.asarray(after.told)
+        found, (unsound, finite) = told[:count], told[STEPS:]
         if not (finite and unsound == STEPS and np.isfinite(found).all()):
             fine = np.isfinite(found) & (np.arange(count) < unsound)
             # the first step whose loss or update isn't finite; a parameter may have come to it earlier
@@ -132,7 +132,7 @@ class CompiledSession(Session):
             rows=stack.size,
             last=stack.last,
         )
-        found.losses.block_until_ready()
+        found.told.block_until_ready()
         return found
 
     def _stop(self, batches: list[Batch], found: Array, bad: int, losses: list[Array]) -> NoReturn:
@@ -149,7 +149,7 @@ class CompiledSession(Session):
         low, high = 0, bad
         while low < high:
             middle = (low + high + 1) // 2
-            low, high = (middle, high) if np.asarray(taken(middle).found)[1] else (low, middle - 1)
+            low, high = (middle, high) if np.asarray(taken(middle).told)[STEPS + 1] else (low, middle - 1)
         wrong = jax.tree.map(np.asarray, taken(low + 1).held)
         self._at.advance(taken(low))
         losses.append(found[:low])
