@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from layerkit.data.coded import Coded
 from layerkit.data.tables import WEIGHTS, cell_fault, column, place_of
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
@@ -148,7 +150,7 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     for each in columns:
         try:
             with naming(each, "encode", place_of(each)):
-                values = each.encode(column(table, each.column))
+                values = _of_each(each, column(table, each.column))
             into = encoded[:, at : at + each.width]
             if getattr(values, "shape", None) != into.shape:
                 found = list(values.shape) if hasattr(values, "shape") else type(values).__name__
@@ -165,6 +167,17 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     if faults:
         raise DataError(faults)
     return encoded
+
+
+def _of_each(column: Column, cells: Sequence[Any]) -> Array:
+    """What the column makes of each cell: once of those that are the same, if none is refused."""
+    if isinstance(cells, Coded):
+        different, places = cells.different
+        with suppress(CellError):  # whose row is that of the cells themselves
+            values = column.encode(different)
+            if getattr(values, "shape", ())[:1] == (len(different),):
+                return values[places]
+    return column.encode(cells)
 
 
 def _check_finite(column: Column, encoded: Array, values: Array) -> None:

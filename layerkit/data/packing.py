@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from layerkit.data.coded import Coded
 from layerkit.data.encoding import array_of, columns_of
 from layerkit.data.reading import InOrder, Tables
 from layerkit.document import Document
 from layerkit.memory import check_rows_fit
-from layerkit.ops import Array
 from layerkit.parts import Column, Table
 
 OF_ONE_VALUE = 100
@@ -29,36 +29,6 @@ def packed(tables: Tables, document: Document) -> InOrder:
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
         check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
     return InOrder(found)
-
-
-class Coded(Sequence[Any]):
-    """Cells as the places of their values in a list."""
-
-    def __init__(self, codes: Array, values: Sequence[Any]) -> None:
-        self._codes, self._values = codes, values
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of the places."""
-        return int(self._codes.nbytes)
-
-    def at(self, rows: Array) -> Coded:
-        """These rows alone."""
-        return Coded(self._codes[rows], self._values)
-
-    def __len__(self) -> int:
-        return len(self._codes)
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        codes = self._codes[index]
-        return Coded(codes, self._values) if isinstance(index, slice) else self._values[codes]
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self._values.__getitem__, self._codes.tolist())
 
 
 class _Codes:
