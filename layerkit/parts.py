@@ -244,7 +244,10 @@ class Column(Part, kind="column", default_type="number"):
 
     @abstractmethod
     def encode(self, values: Sequence[Any]) -> Array:
-        """A NumPy array (rows, width). Raises CellError at the first value that doesn't fit."""
+        """A NumPy array (rows, width), each row from its own value alone: one that comes often may be given once.
+
+        Raises CellError at the first value that doesn't fit.
+        """
 
     @abstractmethod
     def decode(self, encoded: Array) -> Sequence[Any] | Array:

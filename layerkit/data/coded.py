@@ -21,7 +21,6 @@ class Coded(Sequence[Any]):
         """The bytes of the places."""
         return int(self._codes.nbytes)
 
-    @property
     def different(self) -> tuple[Sequence[Any], Array]:
         """The cells that differ, and the place of each cell among them."""
         present = np.flatnonzero(np.bincount(self._codes, minlength=len(self._values)))

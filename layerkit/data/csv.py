@@ -26,7 +26,7 @@ LONGEST_ROW = 2**24
 """Bytes of a row, and characters of a line: a file in which nothing ends is not held whole."""
 ROWS = 8192
 MOST_THREADS = 4
-"""Between their calls of NumPy and pyarrow they take turns: more would hardly help."""
+"""That read one file. Between their calls of NumPy and pyarrow they take turns: more would hardly help."""
 
 
 class CSV(Reader):

@@ -172,7 +172,7 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
 def _of_each(column: Column, cells: Sequence[Any]) -> Array:
     """What the column makes of each cell: once of those that are the same, if none is refused."""
     if isinstance(cells, Coded):
-        different, places = cells.different
+        different, places = cells.different()
         with suppress(CellError):  # whose row is that of the cells themselves
             values = column.encode(different)
             if getattr(values, "shape", ())[:1] == (len(different),):

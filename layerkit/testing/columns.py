@@ -116,14 +116,15 @@ def purity(subject: Subject) -> None:
 
 @check("purity")
 def cells(subject: Subject) -> None:
-    """Each cell is encoded for itself, wherever it stands."""
-    whole = subject.encode(subject.values)
+    """Each cell is encoded for itself, wherever it stands and whichever others are there."""
+    whole, alone = subject.encode(subject.values), subject.values[:1]
     expect_close(
         "the cells in another order give other numbers",
         subject.encode(subject.values[::-1]),
         whole[::-1],
         subject.values,
     )
+    expect_close("a cell alone gives other numbers than among others", subject.encode(alone), whole[:1], alone)
 
 
 @check("purity")

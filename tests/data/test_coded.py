@@ -32,7 +32,7 @@ def test_the_cells_are_those_that_differ_in_their_places(cells: list[Any], data:
     codes.of(["green", *cells])
     rows = np.array(data.draw(st.lists(st.integers(0, max(len(cells) - 1, 0)), max_size=9) if cells else st.just([])))
     chosen = codes.of(cells).at(rows.astype(np.int64))
-    different, places = chosen.different
+    different, places = chosen.different()
     due = [cells[row] for row in rows]
     assert list(map(repr, (different[place] for place in places))) == list(map(repr, due))
     assert len(different) == len({repr(cell) for cell in due})

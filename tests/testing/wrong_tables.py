@@ -48,12 +48,20 @@ class AnyError(Number):
         return numbers if self.mean is None else (numbers - self.mean) / self.deviation
 
 
+class Numbered(Number):
+    """Adds the place of a cell."""
+
+    def encode(self, values: Sequence[Any]) -> Array:
+        encoded = super().encode(values)
+        return encoded + 1e-3 * np.arange(len(encoded))[:, None]
+
+
 class Batchwise(Number):
     """Centres the cells that it is given."""
 
     def encode(self, values: Sequence[Any]) -> Array:
         encoded = super().encode(values)
-        return encoded + 1e-3 * np.arange(len(encoded))[:, None]
+        return encoded - np.sum(encoded) / max(len(encoded), 1)
 
 
 class FitsItself(Number):
@@ -103,7 +111,8 @@ WRONG: list[tuple[Part, str, str]] = [
     (TwoNames(column="a"), "names", "as many different texts"),
     (NotDecoded(column="a"), "decoding", "doesn't come back"),
     (AnyError(column="a"), "bad_cell", "fails on a bad cell"),
-    (Batchwise(column="a"), "cells", "in another order"),
+    (Numbered(column="a"), "cells", "in another order"),
+    (Batchwise(column="a"), "cells", "alone"),
     (FitsItself(column="a"), "fit", "kept on self"),
     (FromZero(), "tables", "numbered from 1"),
     (AllColumns(), "columns", "other columns"),
