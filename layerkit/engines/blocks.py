@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import isfinite
 from threading import Lock
@@ -13,6 +13,8 @@ import numpy as np
 
 from layerkit.engines.aligned import zeros
 from layerkit.engines.checks import PARAMETER, check_updated, checked_slots
+from layerkit.engines.fusing import A_CALL
+from layerkit.engines.loops import UnfusableError
 from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.tape import Tape
 from layerkit.ops import Array
@@ -27,6 +29,10 @@ MANY = 500_000
 """From so many numbers on, the blocks are shared among threads."""
 SHARED = 2 * BLOCK
 """Numbers of a block then: threads wait for one another between NumPy's calls, and larger blocks need fewer."""
+CALLS = 4
+"""An optimizer makes about so many for each array that is held."""
+FEW = 16
+"""Numbers for which a loop is recorded that takes any number of them."""
 PIECE = 8192
 """So many numbers are multiplied at once to see that they are finite: too few for BLAS to take threads of its own."""
 
@@ -36,6 +42,11 @@ class Block(NamedTuple):
 
     gradient: Array
     held: dict[str, Array]
+
+    def parted(self, size: int) -> list[Block]:
+        """Blocks of so many numbers, and what is left; at least one."""
+        places = [slice(first, first + size) for first in range(0, len(self.gradient), size)] or [slice(None)]
+        return [Block(self.gradient[at], {name: array[at] for name, array in self.held.items()}) for at in places]
 
     @property
     def parts(self) -> tuple[Array, dict[str, Array]]:
@@ -51,13 +62,16 @@ class BlockedUpdate:
     ) -> None:
         self.held = {PARAMETER: vector, **slots}
         """The vector and the slots."""
+        self._optimizer = optimizer
         self._now = Number(np.float64(1)), Number(np.float64(1))
         self._pool: ThreadPoolExecutor | None = None
         threads, size = (threads, SHARED) if threads > 1 and len(vector) >= MANY else (1, BLOCK)
-        blocks = list(_stretches(gradient, self.held, size)) or [Block(gradient, self.held)]
-        share = -(-len(blocks) // threads)
-        shares = [blocks[first : first + share] for first in range(0, len(blocks), share)]
-        self._works = [self._work(own, optimizer) for own in shares] if optimizer else []
+        whole = Block(gradient, self.held)
+        blocks = -(-len(vector) // size)
+        self._shares = whole.parted(max(-(-blocks // threads), 1) * size)
+        self._works = [self._work(share.parted(size), optimizer) for share in self._shares] if optimizer else []
+        self.cost = (len(vector) + blocks * A_CALL) * CALLS * len(self.held)
+        """About what a step costs, in numbers that NumPy goes over."""
         self._locks = [Lock() for _ in self._works[1:]]
         self._halts = 0
 
@@ -88,6 +102,29 @@ class BlockedUpdate:
                 if looks and not finite(arrays):
                     return False
             return True
+
+        return work
+
+    def fuse(self) -> None:
+        """From now on, all calls of the optimizer are one loop. Raises UnfusableError."""
+        if self._optimizer:
+            self._works = [self._fused(share, self._optimizer) for share in self._shares]
+
+    def _fused(self, share: Block, optimizer: Optimizer) -> Callable[[bool], bool]:
+        """What `_work` gives, by a loop over the share's numbers."""
+        try:
+            tape, own, new = _taped(share.parted(FEW)[0], optimizer, self._now)
+        except Exception:  # then it is called, or the call says what is wrong
+            raise UnfusableError("the optimizer can't be recorded") from None
+        loop = tape.loop([(new[name], own.held[name]) for name in new])
+        here = [(own.gradient, share.gradient), *((own.held[name], share.held[name]) for name in new)]
+        update = loop.over({id(this): that for this, that in here})
+        written = paired([*share.held.values()])
+
+        def work(looks: bool) -> bool:
+            tape.set_numbers()
+            update()
+            return not looks or finite(written)
 
         return work
 
@@ -125,12 +162,6 @@ class BlockedUpdate:
                 sleep(0.0005)
 
 
-def _stretches(gradient: Array, held: dict[str, Array], size: int) -> Iterator[Block]:
-    for first in range(0, len(gradient), size):
-        at = slice(first, first + size)
-        yield Block(gradient[at], {name: array[at] for name, array in held.items()})
-
-
 class _Recording:
     """The optimizer's calls on a tape, for each size of a block. A thread's blocks share what lies between them."""
 
@@ -157,19 +188,25 @@ class _Recording:
                 found[0].set_numbers()
 
     def _record(self, block: Block) -> tuple[Tape, Block, dict[str, Array]]:
-        """The tape, what it reads, and what it writes for each array that is held."""
-        own = Block(np.ones_like(block.gradient), {name: np.ones_like(each) for name, each in block.held.items()})
-        new = {name: zeros(each.size, each.dtype) for name, each in own.held.items()}
-        tape = Tape()
-        step, factor = map(tape.watch_number, self._now)
-        parameter, slots = own._replace(held={name: tape.watch(array) for name, array in own.held.items()}).parts
-        new_parameter, new_slots = self._optimizer.at(factor).update(parameter, tape.watch(own.gradient), slots, step)
-        for name, values in {PARAMETER: new_parameter, **checked_slots(self._optimizer, new_slots)}.items():
-            tape.into(values, new[name])
+        """The finished tape, what it reads, and what it writes for each array that is held."""
+        tape, own, new = _taped(block, self._optimizer, self._now)
         tape.finish([*new.values()])
         if not tape.steady:
             raise UnrecordableError("values may decide a shape, and the update would end halfway")
         return tape, own, new
+
+
+def _taped(block: Block, optimizer: Optimizer, now: tuple[Number, Number]) -> tuple[Tape, Block, dict[str, Array]]:
+    """An update of such a block on a tape, what it reads, and what it writes for each array that is held."""
+    own = Block(np.ones_like(block.gradient), {name: np.ones_like(each) for name, each in block.held.items()})
+    new = {name: zeros(each.size, each.dtype) for name, each in own.held.items()}
+    tape = Tape()
+    step, factor = map(tape.watch_number, now)
+    parameter, slots = own._replace(held={name: tape.watch(array) for name, array in own.held.items()}).parts
+    new_parameter, new_slots = optimizer.at(factor).update(parameter, tape.watch(own.gradient), slots, step)
+    for name, values in {PARAMETER: new_parameter, **checked_slots(optimizer, new_slots)}.items():
+        tape.into(values, new[name])
+    return tape, own, new
 
 
 def _playing(tape: Tape, own: Block, new: dict[str, Array], block: Block) -> Callable[[], None]:

@@ -10,6 +10,7 @@ from layerkit.data.batches import Batch, Rows
 from layerkit.engines.blocks import PIECE, BlockedUpdate, finite, paired
 from layerkit.engines.checks import PARAMETER, check_optimizer, diverged, finite_outputs, stopped
 from layerkit.engines.flat import end_to_end, views
+from layerkit.engines.fusing import Fuser
 from layerkit.engines.recorded_step import OfParameter, RecordedStep
 from layerkit.engines.rewind import Copies, Rewind
 from layerkit.engines.session import Recipe, Session, State
@@ -53,6 +54,8 @@ class NumPySession(Session):
             rehearse(network, self._params, np)
             check_optimizer(recipe.optimizer, network.dtype)
             self._update = BlockedUpdate(recipe.optimizer, vector, self._gradient, flat, cores())
+        self._fuser = Fuser()
+        self._fuser.add(self._update)
         due = views(self._gradient, self._shapes)
         self._gradients = [
             (i, name, due[f"{stage.name}.{name}"]) for i, stage in enumerate(network.stages) for name in stage.trained
@@ -155,6 +158,7 @@ class NumPySession(Session):
 
     def _take_step(self, batch: Batch, losses: list[float], is_last: bool) -> None:
         """Take a step, and add its loss, which counts once the step does."""
+        self._fuser.count()
         step = self._rewind.before(batch)
         looks = is_last or self._rewind.is_due
         losses.append(self._advance(batch, step, looks))
@@ -222,10 +226,13 @@ class NumPySession(Session):
         if key not in self._recorded:
             network, seed = self._network, self._recipe.seed
             try:
-                self._recorded[key] = RecordedStep(network, self._params, self._gradients, batch, weights, seed)
+                recorded = RecordedStep(network, self._params, self._gradients, batch, weights, seed)
             except Exception:
                 # a part that no tape can take, or that fails: the plain step works, or says what is wrong
                 self._recorded[key] = None
+            else:
+                self._recorded[key] = recorded
+                self._fuser.add(recorded)
         return self._recorded[key]
 
     def _weights_of(self, batch: Batch) -> Array:

@@ -59,7 +59,16 @@ class RecordedStep:
                 raise ValueError(f"{name} has the gradient {found.dtype} {found.shape}")  # the plain step says it
             tape.into(found, target)
         tape.finish([self._loss, *(array for _, _, array in (*gradients, *self.updates))])
-        self._calls = tape.over([])
+        self._tape, self._calls = tape, tape.over([])
+
+    @property
+    def cost(self) -> int:
+        """What the calls that may go into loops cost, in numbers that NumPy goes over."""
+        return self._tape.cost
+
+    def fuse(self) -> None:
+        """Have calls in loops. Raises UnfusableError."""
+        self._calls = self._tape.fused()
 
     def __call__(self, batch: Batch, weights: Array, step: int) -> float:
         """Fill the gradients and `updates` for this batch; its loss."""

@@ -15,6 +15,8 @@ import numpy as np
 
 from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
+from layerkit.engines.fusing import A_CALL, fusing
+from layerkit.engines.loops import Loop, fused
 from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import SMALL, needed_for, sharing_memory
 from layerkit.ops import Array
@@ -43,6 +45,7 @@ class Tape:
         self._constants: dict[int, tuple[Array, tuple[Any, bytes]]] = {}
         self._targets: dict[int, Array] = {}
         self._play: list[Callable[[], object]] = []
+        self._kept: Sequence[Array] = ()
 
     def watch(self, array: Array) -> Recorded:
         """An array whose values change from step to step. The calls that take it are recorded."""
@@ -130,7 +133,7 @@ class Tape:
         self._check_constants(array for array, _ in self._constants.values())
         calls = needed_for(map(self._spread, self._calls), {id(root_of(array)) for array in kept})
         self._calls, self._known, self._constants = list(sharing_memory(calls, kept)), {}, {}
-        self._play = [filling(*call) for call in self._calls]
+        self._play, self._kept = [filling(*call) for call in self._calls], kept
 
     def _spread(self, call: Call) -> Call:
         """The call with constants as large as its result: for small ones, NumPy takes longer to go along each row."""
@@ -169,6 +172,22 @@ class Tape:
             filling(**placed(call._asdict(), moved)) if call.touches(moved) else played
             for call, played in zip(self._calls, self._play, strict=True)
         ]
+
+    @property
+    def cost(self) -> int:
+        """What the calls that may go into loops cost, in numbers that NumPy goes over."""
+        return sum(A_CALL + call.out.size for call in self._calls if call.is_elementwise)
+
+    def fused(self) -> list[Callable[[], object]]:
+        """The calls to play, with those that follow one another in loops. Raises UnfusableError."""
+        return fusing(self._calls, self._play, self._kept)
+
+    def loop(self, stores: Sequence[tuple[Array, Array]]) -> Loop:
+        """One loop, in the place of `finish`; each of `stores` is a result, and where it is to lie.
+
+        Raises UnfusableError.
+        """
+        return fused(needed_for(self._calls, {id(root_of(value)) for value, _ in stores}), stores)
 
 
 def _identity(value: Any) -> Any:

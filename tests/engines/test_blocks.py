@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,12 @@ import pytest
 from layerkit import SGD, Adam, Optimizer
 from layerkit.engines.blocks import BLOCK, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
 from layerkit.engines.checks import PARAMETER
+from layerkit.engines.loops import UnfusableError
 from layerkit.engines.recorded import Number
 
+NEEDS_NUMBA = pytest.mark.skipif(
+    not find_spec("numba"), reason='numba is not installed: `pip install "layerkit[numba]"`'
+)
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
     SGD(momentum=0.9, nesterov=True, weight_decay=0.01),
@@ -72,12 +78,14 @@ def given(optimizer: Optimizer, size: int) -> tuple[np.ndarray, np.ndarray, dict
     return vector, gradient, {name: np.zeros_like(vector) for name in optimizer.slots}
 
 
-def expect_that_of_one_call(optimizer: Optimizer, size: int, threads: int) -> None:
+def expect_that_of_one_call(optimizer: Optimizer, size: int, threads: int, fused_at: int = 0) -> None:
     """Every bit, after each of three steps."""
     vector, gradient, slots = given(optimizer, size)
     due, due_slots = vector.copy(), {name: array.copy() for name, array in slots.items()}
     update = BlockedUpdate(optimizer, vector, gradient, slots, threads)
     for step in (1, 2, 3):
+        if step == fused_at:
+            update.fuse()
         assert update(step, 1.0)
         due, due_slots = optimizer.update(due, gradient, due_slots, float(step))
         np.testing.assert_array_equal(update.held[PARAMETER], due)
@@ -97,6 +105,31 @@ def test_what_authors_write_is_played_from_a_tape(optimizer: Optimizer) -> None:
     recording = _Recording(optimizer, (Number(1.0), Number(1.0)))
     assert recording(Block(gradient, {PARAMETER: vector, **slots}))
     expect_that_of_one_call(optimizer, 5, threads=1)
+
+
+@NEEDS_NUMBA
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+@pytest.mark.parametrize("size", [1, 5, BLOCK + 1, MANY + 12345])
+@pytest.mark.parametrize("step", [1, 3])
+def test_one_loop_gives_the_bits_of_one_call(optimizer: Optimizer, size: int, step: int) -> None:
+    expect_that_of_one_call(optimizer, size, threads=2, fused_at=step)
+
+
+@pytest.mark.parametrize("optimizer", [Plain(), Warms(), OfKinds(), InSets()], ids=repr)
+def test_what_no_loop_can_have_stays_as_it_is(optimizer: Optimizer) -> None:
+    vector, gradient, slots = given(optimizer, BLOCK)
+    update = BlockedUpdate(optimizer, vector, gradient, slots)
+    works = update._works
+    with pytest.raises(UnfusableError):
+        update.fuse()
+    assert update._works is works
+
+
+def test_nothing_to_update_is_no_loop() -> None:
+    update = BlockedUpdate(Adam(), np.zeros(0), np.zeros(0), {"m": np.zeros(0), "v": np.zeros(0)})
+    with suppress(UnfusableError):
+        update.fuse()
+    assert update(1, 1.0)
 
 
 class Swaps(Adam):
@@ -134,15 +167,23 @@ class Chooses(Adam):
 
 @pytest.mark.parametrize("optimizer", [Swaps(), UsesOld(), Holds(), Chooses()], ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("size", [5, BLOCK + 1])
-def test_an_update_in_place_is_that_of_new_arrays_whatever_it_reads_last(optimizer: Optimizer, size: int) -> None:
-    expect_that_of_one_call(optimizer, size, threads=1)
+@pytest.mark.parametrize("fused_at", [0, pytest.param(2, marks=NEEDS_NUMBA)])
+def test_an_update_in_place_is_that_of_new_arrays_whatever_it_reads_last(
+    optimizer: Optimizer, size: int, fused_at: int
+) -> None:
+    if fused_at and isinstance(optimizer, Chooses):
+        pytest.skip("np.clip is in no loop")
+    expect_that_of_one_call(optimizer, size, 1, fused_at)
 
 
 @pytest.mark.parametrize("size", [5, 3 * BLOCK, MANY + 5])
-def test_an_update_that_overflows_anywhere_is_said_to(size: int) -> None:
+@pytest.mark.parametrize("fuses", [False, pytest.param(True, marks=NEEDS_NUMBA)])
+def test_an_update_that_overflows_anywhere_is_said_to(size: int, fuses: bool) -> None:
     optimizer = Adam()
     vector, gradient, slots = given(optimizer, size)
     update = BlockedUpdate(optimizer, vector, gradient, slots, threads=2)
+    if fuses:
+        update.fuse()
     assert update(1, 1.0)
     gradient[-2] = np.inf
     with np.errstate(all="ignore"):

@@ -23,7 +23,7 @@ from layerkit.engines.session import Recipe, Session, State
 from layerkit.parts import Engine
 
 HERE = Path(layerkit.engines.__file__).parent
-FILES = {str(HERE / f"{name}.py") for name in ("blocks", "compiled", "numpy", "rewind", "stacks")}
+FILES = {str(HERE / f"{name}.py") for name in ("blocks", "compiled", "fusing", "numpy", "rewind", "stacks")}
 LINES = int(os.environ.get("LAYERKIT_LINES", "5"))
 """LAYERKIT_LINES=1 has steps interrupted before every line, and not before every fifth alone."""
 STEPS = 14
@@ -49,21 +49,29 @@ def normal(step: int) -> float:
 
 NEEDS_JAX = pytest.mark.skipif(not find_spec("jax"), reason='jax is not installed: `pip install "layerkit[jax]"`')
 
+NEEDS_NUMBA = pytest.mark.skipif(
+    not find_spec("numba"), reason='numba is not installed: `pip install "layerkit[numba]"`'
+)
+
 
 @pytest.fixture(
     scope="module",
     params=[
         "numpy",
+        pytest.param("numpy, in loops", marks=NEEDS_NUMBA),
         pytest.param("jax", marks=NEEDS_JAX),
         pytest.param("jax, written over", marks=NEEDS_JAX),
     ],
 )
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     with pytest.MonkeyPatch.context() as patch:
-        name, _, written_over = request.param.partition(", ")
-        if written_over:
+        name, _, how = request.param.partition(", ")
+        if how == "written over":
             patch.setattr("layerkit.engines.programs.SMALL", 0)
-        yield subject_on(name)
+        subject = subject_on(name)
+        if how == "in loops":
+            patch.setattr("layerkit.engines.fusing.WORTH", 300_000)  # after four steps
+        yield subject
 
 
 def subject_on(name: str) -> Subject:

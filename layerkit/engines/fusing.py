@@ -1,0 +1,116 @@
+"""Which calls of a tape become loops, and when: once they have gone over so many numbers that compiling them pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from typing import Protocol
+
+from layerkit.engines.calls import Call, root_of
+from layerkit.engines.loops import Place, UnfusableError, fused, is_fusable, place_of
+from layerkit.ops import Array
+
+WORTH = 2**32
+"""NumPy goes over so many numbers in about 0.6 seconds, and numba's start and first loops take 0.5."""
+A_CALL = 4096
+"""A call of NumPy's takes as long as going over so many numbers."""
+
+
+class Fusable(Protocol):
+    """What may have its calls in loops."""
+
+    @property
+    def cost(self) -> int:
+        """What the calls that may go into loops cost at each step, in numbers that NumPy goes over."""
+
+    def fuse(self) -> None:
+        """Have them in loops. Raises UnfusableError, and stays as it is."""
+
+
+class Fuser:
+    """Has calls put into loops where many steps are taken, and not before: a short run is soonest done without."""
+
+    def __init__(self) -> None:
+        self._parts: list[Fusable] = []
+        self._gone_over = self._cost = 0
+
+    def add(self, part: Fusable) -> None:
+        """Let the calls of this become loops, too."""
+        self._parts.append(part)
+        self._cost += part.cost
+
+    def count(self) -> None:
+        """One more step is going to be taken."""
+        self._gone_over += self._cost
+        if self._parts and self._gone_over > WORTH:
+            for part in self._parts:
+                with suppress(UnfusableError):
+                    part.fuse()
+            self._parts = []
+
+
+def fusing(
+    calls: Sequence[Call], play: Sequence[Callable[[], object]], kept: Sequence[Array]
+) -> list[Callable[[], object]]:
+    """The calls to play, of which `play` has each alone, with those of a run as one loop.
+
+    What is in `kept` is needed afterwards. Raises UnfusableError where there is no numba.
+    """
+    chosen: list[Callable[[], object]] = []
+    found, done = [*runs(calls)], 0
+    needed = _needed_after([end for _, end in found], calls, kept)
+    for first, end in found:
+        results = {place_of(call.out): call.out for call in calls[first:end]}
+        stores = [(out, out) for out in results.values() if id(root_of(out)) in needed[end]]
+        chosen += [*play[done:first], fused(calls[first:end], stores).over({})]
+        done = end
+    return [*chosen, *play[done:]]
+
+
+def runs(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
+    """The stretches of two calls and more that one loop may have: where each begins, and where it has ended."""
+    run, first = _Run(), 0
+    for number, call in enumerate(calls):
+        if not run.takes(call):
+            if number - first > 1:
+                yield first, number
+            run = _Run()
+            first = number if run.takes(call) else number + 1
+    if len(calls) - first > 1:
+        yield first, len(calls)
+
+
+class _Run:
+    """Calls that follow one another and that one loop may have."""
+
+    def __init__(self) -> None:
+        self._shape: tuple[int, ...] | None = None
+        self._places: dict[int, set[Place]] = {}
+        self._filled: set[int] = set()
+
+    def takes(self, call: Call) -> bool:
+        """Whether the loop may have this call, too. If not, it is done with."""
+        if call.out.shape != (self._shape or call.out.shape) or not is_fusable(call):
+            return False
+        self._shape = call.out.shape
+        self._filled.add(id(root_of(call.out)))
+        roots = set()
+        for array in (*call.arrays(), call.out):
+            roots.add(id(root_of(array)))
+            self._places.setdefault(id(root_of(array)), set()).add(place_of(array))
+        # in the memory of a result nothing may lie in another way: a turn of the loop would come to it too late
+        return all(len(self._places[root]) == 1 for root in roots & self._filled)
+
+
+def _needed_after(ends: Sequence[int], calls: Sequence[Call], kept: Sequence[Array]) -> dict[int, set[int]]:
+    """The roots of what is read later, at each of these ends: by the calls from that number on, or after them all."""
+    needed, found = {id(root_of(array)) for array in kept}, {}
+    for number in range(len(calls), -1, -1):
+        if number < len(calls):
+            out = calls[number].out
+            if out.size == root_of(out).size:
+                needed.discard(id(root_of(out)))
+            needed.update(id(root_of(array)) for array in calls[number].arrays())
+        if number in ends:
+            found[number] = {*needed}
+    return found

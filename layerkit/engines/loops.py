@@ -1,0 +1,232 @@
+"""Calls that work element by element as one loop, which numba compiles: NumPy goes over memory for each of them.
+
+A loop gives NumPy's own bits, for each of its functions has one right result: IEEE 754 says how it is rounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from layerkit.engines.calls import Call
+from layerkit.ops import Array
+
+_OF_FLOATS = {
+    np.add: "{} + {}",
+    np.subtract: "{} - {}",
+    np.multiply: "{} * {}",
+    np.divide: "{} / {}",
+    np.negative: "-{}",
+    np.square: "{0} * {0}",
+    np.sqrt: "sqrt({})",
+    np.absolute: "abs({})",
+    # NaN where one of them is; of two zeros the second, as NumPy has it
+    np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",
+    np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
+}
+_OF_WORDS = {
+    np.add: "{} + {}",
+    np.multiply: "{} * {}",
+    np.bitwise_and: "{} & {}",
+    np.bitwise_or: "{} | {}",
+    np.bitwise_xor: "{} ^ {}",
+    np.left_shift: "{} << {}",
+    np.right_shift: "{} >> {}",
+}
+"""Functions of uint32, of which random numbers are made."""
+_KNOWN: dict[str, dict[Any, str]] = {"float32": _OF_FLOATS, "float64": _OF_FLOATS, "uint32": _OF_WORDS, "bool": {}}
+"""The functions that a loop may have, by the dtype of their operands and results, as Python has them for one number."""
+_COMPARISONS = {
+    np.less: "{} < {}",
+    np.less_equal: "{} <= {}",
+    np.greater: "{} > {}",
+    np.greater_equal: "{} >= {}",
+}
+_NUMBER, _ROW, _COLUMN, _WHOLE = "[()]", "[column]", "[row]", "[row, column]"
+"""How an operand lies beside the result, as the index of what a turn of the loop takes from it."""
+Place: TypeAlias = tuple[Any, ...]
+
+
+class UnfusableError(Exception):
+    """A call is none that a loop may have, or there is no numba."""
+
+
+class Given(NamedTuple):
+    """An array that a loop takes, the index by which a turn takes its number, and the shape in which it is given."""
+
+    array: Array
+    at: str
+    shape: tuple[int, ...]
+
+    @property
+    def type(self) -> tuple[str, int]:
+        """Its dtype, and the number of its axes there."""
+        return self.array.dtype.name, len(self.shape)
+
+
+class Loop(NamedTuple):
+    """What runs the calls, and what it is given."""
+
+    run: Callable[..., None]
+    given: list[Given]
+
+    def over(self, places: Mapping[int, Array]) -> Callable[[], None]:
+        """The calls, with others in the place of the arrays that have these identities: of another size, if all are.
+
+        Raises UnfusableError where they don't lie beside each other.
+        """
+        arrays = [places.get(id(each.array), each.array).reshape(each.shape) for each in self.given]
+        rows, columns = next(array.shape for array, each in zip(arrays, self.given) if each.at == _WHOLE)
+        due = {_NUMBER: (), _ROW: (columns,), _COLUMN: (rows,), _WHOLE: (rows, columns)}
+        if any(array.shape != due[each.at] for array, each in zip(arrays, self.given)):
+            raise UnfusableError("an array has another size")  # and the loop would read beside it
+        return partial(self.run, *arrays)
+
+
+def fused(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loop:
+    """One loop for these calls, whose results have one shape: each of `stores` is a result, and where it is to lie.
+
+    All operands of a turn are read before anything is stored. Raises UnfusableError.
+    """
+    writer = _Writer(calls)
+    for call in calls:
+        writer.add(call)
+    for value, target in stores:
+        writer.store(value, target)
+    return Loop(_compiled(writer.source, tuple(each.type for each in writer.given)), writer.given)
+
+
+def is_fusable(call: Call) -> bool:
+    """Whether a loop may have this call."""
+    try:
+        _Writer([call]).add(call)
+    except UnfusableError:
+        return False
+    return True
+
+
+def place_of(array: Array) -> Place:
+    """Where and how an array's numbers lie, which tells them from all others."""
+    return array.__array_interface__["data"][0], array.dtype, array.shape, array.strides
+
+
+class _Writer:
+    """The text of a loop, in which an array's number is `x3` as it was before, and `y3` as it was computed."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._shape = calls[0].out.shape
+        by_rows = any(_index(each, self._shape) in (_ROW, _COLUMN) for call in calls for each in call.arrays())
+        whole = (-1, self._shape[-1]) if by_rows else (1, -1)
+        self._shapes: dict[str, tuple[int, ...]] = {_NUMBER: (), _ROW: (-1,), _COLUMN: (-1,), _WHOLE: whole}
+        self.given: list[Given] = []
+        self._names: dict[Place, str] = {}
+        self._loads: dict[str, list[str]] = {index: [] for index in self._shapes}
+        self._computed: list[str] = []
+        self._stores: list[str] = []
+
+    def add(self, call: Call) -> None:
+        """Compute what the call does."""
+        if call.kwargs or _index(call.out, self._shape) != _WHOLE:
+            raise UnfusableError
+        template, args, dtypes = _expression(call)
+        operands = [self._operand(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
+        name = self._names[place_of(call.out)] = f"y{len(self._computed)}"
+        self._computed.append(f"{name} = {call.out.dtype.name}({template.format(*operands)})")
+
+    def store(self, value: Array, target: Array) -> None:
+        """Put a result where it is to lie."""
+        places = [place_of(each.array) for each in self.given]
+        place = place_of(target)
+        name = f"a{places.index(place)}" if place in places else self._give(target, _WHOLE)
+        self._stores.append(f"{name}{_WHOLE} = {self._names[place_of(value)]}")
+
+    def _operand(self, value: Any, dtype: str) -> str:
+        if not isinstance(value, np.ndarray):
+            return _literal(value, dtype)
+        if value.dtype.name != dtype:
+            raise UnfusableError
+        place = place_of(value)
+        if place not in self._names:
+            index = _index(value, self._shape)
+            self._names[place] = f"x{len(self.given)}"
+            self._loads[index].append(f"{self._names[place]} = {self._give(value, index)}{index}")
+        return self._names[place]
+
+    def _give(self, array: Array, index: str) -> str:
+        self.given.append(Given(array, index, self._shapes[index]))
+        return f"a{len(self.given) - 1}"
+
+    @property
+    def source(self) -> str:
+        """The function, whose arguments are what is given."""
+        whole = next(i for i, each in enumerate(self.given) if each.at == _WHOLE)
+        inner = [*self._loads[_ROW], *self._loads[_WHOLE], *self._computed, *self._stores]
+        lines = [
+            f"def loop({', '.join(f'a{i}' for i in range(len(self.given)))}):",
+            f"    rows, columns = a{whole}.shape",
+            *(f"    {line}" for line in self._loads[_NUMBER]),
+            "    for row in range(rows):",
+            *(f"        {line}" for line in self._loads[_COLUMN]),
+            "        for column in range(columns):",
+            *(f"            {line}" for line in inner),
+        ]
+        return "\n".join(lines)
+
+
+def _expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
+    """How Python has a call for one number, into which its operands go, and the dtype that each must have."""
+    function, args, dtype = call.function, call.args, call.out.dtype.name
+    if function is np.astype and isinstance(args[0], np.ndarray):
+        source = args[0].dtype.name
+        if source == dtype or (source in ("bool", "uint32") and dtype in ("float32", "float64")):
+            return "{}", args[:1], [source]
+    elif function is np.where and len(args) == 3:
+        return "{1} if {0} else {2}", args, ["bool", dtype, dtype]
+    elif function in _COMPARISONS:
+        source = next(call.arrays()).dtype.name
+        if source in ("float32", "float64"):
+            return _COMPARISONS[function], args, [source, source]
+    elif template := _KNOWN.get(dtype, {}).get(function):
+        return template, args, [dtype] * len(args)
+    raise UnfusableError
+
+
+def _literal(value: Any, dtype: str) -> str:
+    """A number of Python's, which takes the dtype of the arrays beside it."""
+    if not (type(value) is int or (type(value) is float and dtype in ("float32", "float64"))):
+        raise UnfusableError
+    return f"{dtype}({np.dtype(dtype).type(value).item()!r})"
+
+
+def _index(array: Array, shape: tuple[int, ...]) -> str:
+    """By which index a turn of the loop takes its number. Raises UnfusableError if there is none."""
+    if array.flags.c_contiguous and array.flags.aligned and array.flags.writeable and array.dtype.isnative and shape:
+        if array.shape == shape:
+            return _WHOLE
+        if array.size == 1:
+            return _NUMBER
+        if array.size == array.shape[-1] == shape[-1]:
+            return _ROW
+        if array.shape == (*shape[:-1], 1):
+            return _COLUMN
+    raise UnfusableError
+
+
+@cache
+def _compiled(source: str, types: tuple[tuple[str, int], ...]) -> Callable[..., None]:
+    """The function, for arrays of these dtypes and numbers of axes."""
+    try:
+        import numba
+    except Exception:  # not installed, or not for this Python, or not for this NumPy
+        raise UnfusableError("numba can't be imported") from None
+    scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
+    scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
+    exec(source, scope)  # which _Writer wrote, of the templates above and of numbers
+    arrays = [numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C") for dtype, axes in types]
+    compiled: Callable[..., None] = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")(scope["loop"])
+    if compiled is scope["loop"]:
+        raise UnfusableError("NUMBA_DISABLE_JIT is set")
+    return compiled
