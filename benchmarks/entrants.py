@@ -33,6 +33,7 @@ PEERS = {
     "numpy by hand": Contender("contenders.numpy_by_hand"),
     "jax by hand": Contender("contenders.jax_by_hand", ("jax",)),
     "torch eager": Contender("contenders.torch_eager", ("torch",)),
+    "torch defaults": Contender("contenders.torch_eager", ("torch",), {"TORCH_FUSED": "0"}),
     "torch compile": Contender("contenders.torch_compile", ("torch",)),
     "keras jax": Contender("contenders.keras_fit", ("keras", "jax"), {"KERAS_BACKEND": "jax"}, tolerance=1e-6),
     "keras torch": Contender("contenders.keras_fit", ("keras", "torch"), {"KERAS_BACKEND": "torch"}, tolerance=1e-5),

@@ -1,4 +1,7 @@
-"""layerkit: a session of the engine named in the environment takes all steps in one call; or the command line."""
+"""layerkit: a session of the engine named in the environment takes all steps in one call; or the command line.
+
+A step is that of a long run, in which the NumPy engine has compiled what numba can, where that is installed.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ def prepare(task: Task) -> Steps:
 
     from layerkit import Model
     from layerkit.data.batches import Rows
+    from layerkit.engines import fusing
     from workloads import document_of
 
+    fusing.WORTH = 0
     model = Model(**document_of(task.problem, engine=os.environ["LAYERKIT_ENGINE"]))  # of the same first parameters
     session = model.session()
     batches = [Rows(x, t) for x, t in task.batches]

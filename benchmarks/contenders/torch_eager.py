@@ -1,10 +1,12 @@
 """PyTorch's eager mode: the usual loop, with the optimizer's fused kernel, which is the fastest that it has here.
 
+Where TORCH_FUSED is 0 in the environment, the optimizer is as PyTorch makes it for whoever says nothing more.
 Everything lies on the GPU where there is one. The losses of a call stay tensors and are read once, at its end.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -104,10 +106,9 @@ def network_of(problem: Problem, parameters: Sequence[Pair]) -> tuple[Any, Calla
         "cross_entropy": functional.cross_entropy,
         "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
     }
+    options: dict[str, Any] = {} if os.environ.get("TORCH_FUSED") == "0" else {"fused": True}
     if problem.optimizer == "adam":
-        optimizer: Any = torch.optim.Adam(
-            network.parameters(), problem.learning_rate, (BETA1, BETA2), EPSILON, fused=True
-        )
-    else:
-        optimizer = torch.optim.SGD(network.parameters(), problem.learning_rate, fused=True)
+        options |= {"betas": (BETA1, BETA2), "eps": EPSILON}
+    make = torch.optim.Adam if problem.optimizer == "adam" else torch.optim.SGD
+    optimizer = make(network.parameters(), lr=problem.learning_rate, **options)
     return network, losses[problem.loss], optimizer
