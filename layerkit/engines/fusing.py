@@ -11,7 +11,11 @@ from layerkit.engines.loops import Place, UnfusableError, fused, is_fusable, pla
 from layerkit.ops import Array
 
 WORTH = 2**32
-"""NumPy goes over so many numbers in about 0.6 seconds, and numba's start and first loops take 0.5."""
+"""NumPy goes over so many numbers in about 0.6 seconds, and numba's start and a network's loops take 0.4 to 1.5."""
+MOST = 200
+"""Calls of one loop, for a compiler takes long over a long one; a draw of random numbers has 130."""
+SHORT = 64
+"""NumPy goes along rows of so few numbers one by one, where an operand is the same for all of them."""
 A_CALL = 4096
 """A call of NumPy's takes as long as going over so many numbers."""
 
@@ -68,31 +72,34 @@ def fusing(
 
 
 def runs(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
-    """The stretches of two calls and more that one loop may have: where each begins, and where it has ended."""
+    """The stretches of calls that are worth a loop: where each begins, and where it has ended."""
     run, first = _Run(), 0
-    for number, call in enumerate(calls):
-        if not run.takes(call):
-            if number - first > 1:
+    for number in range(len(calls) + 1):
+        if number == len(calls) or not run.takes(calls[number]):
+            if number - first > 1 or (number > first and _has_short_rows(calls[first])):
                 yield first, number
             run = _Run()
-            first = number if run.takes(call) else number + 1
-    if len(calls) - first > 1:
-        yield first, len(calls)
+            first = number if number < len(calls) and run.takes(calls[number]) else number + 1
+
+
+def _has_short_rows(call: Call) -> bool:
+    return call.out.shape[-1] <= SHORT and any(array.size not in (1, call.out.size) for array in call.arrays())
 
 
 class _Run:
     """Calls that follow one another and that one loop may have."""
 
     def __init__(self) -> None:
+        self._size = 0
         self._shape: tuple[int, ...] | None = None
         self._places: dict[int, set[Place]] = {}
         self._filled: set[int] = set()
 
     def takes(self, call: Call) -> bool:
         """Whether the loop may have this call, too. If not, it is done with."""
-        if call.out.shape != (self._shape or call.out.shape) or not is_fusable(call):
+        if call.out.shape != (self._shape or call.out.shape) or self._size == MOST or not is_fusable(call):
             return False
-        self._shape = call.out.shape
+        self._size, self._shape = self._size + 1, call.out.shape
         self._filled.add(id(root_of(call.out)))
         roots = set()
         for array in (*call.arrays(), call.out):

@@ -218,15 +218,16 @@ def _index(array: Array, shape: tuple[int, ...]) -> str:
 @cache
 def _compiled(source: str, types: tuple[tuple[str, int], ...]) -> Callable[..., None]:
     """The function, for arrays of these dtypes and numbers of axes."""
-    try:
-        import numba
-    except Exception:  # not installed, or not for this Python, or not for this NumPy
-        raise UnfusableError("numba can't be imported") from None
     scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
     exec(source, scope)  # which _Writer wrote, of the templates above and of numbers
-    arrays = [numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C") for dtype, axes in types]
-    compiled: Callable[..., None] = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")(scope["loop"])
+    try:
+        import numba
+
+        arrays = [numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C") for dtype, axes in types]
+        compiled: Callable[..., None] = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")(scope["loop"])
+    except Exception as error:  # not installed, or not for this Python, this NumPy, this processor
+        raise UnfusableError(f"numba: {error}") from error
     if compiled is scope["loop"]:
         raise UnfusableError("NUMBA_DISABLE_JIT is set")
     return compiled

@@ -69,8 +69,26 @@ def test_a_verb_imports_only_the_parts_that_the_document_names(verb: str, activi
 
 
 def test_a_first_run_imports_nothing_that_it_does_not_use(activity: Path) -> None:
-    unused = {"safetensors", "difflib", "concurrent.futures", "multiprocessing", "jax", "pyarrow", "matplotlib"}
+    unused = {
+        "safetensors",
+        "difflib",
+        "concurrent.futures",
+        "multiprocessing",
+        "jax",
+        "pyarrow",
+        "matplotlib",
+        "numba",
+    }
     assert not unused.intersection(ran("train", activity)["modules"])
+
+
+@pytest.mark.parametrize("given", [None, "30"])
+def test_openblas_soon_lets_go_of_the_processors_unless_somebody_says_how_long(given: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"}
+    code = "import os; from layerkit.starting import start_fast as s; s(); print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    environment |= {"OPENBLAS_THREAD_TIMEOUT": given} if given else {}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{given or 22}\n"
 
 
 def run_by_python() -> set[str]:

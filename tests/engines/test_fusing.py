@@ -101,6 +101,19 @@ def test_what_has_another_shape_is_another_loop() -> None:
     assert names(product, np.ones((3, 5))) == [["multiply", "add"], ["divide", "subtract"]]
 
 
+def test_a_call_alone_is_a_loop_where_its_rows_are_short_and_share_an_operand() -> None:
+    x = np.ones((9, 5))
+    assert names(lambda x: np_of(x).tanh(x) - np_of(x).max(x, axis=1, keepdims=True), x) == [["subtract"]]
+    assert names(lambda x: np_of(x).tanh(x) - np_of(x).sinh(x), x) == []
+    wide = np.ones((9, fusing.SHORT + 1))
+    assert names(lambda x: np_of(x).tanh(x) - np_of(x).max(x, axis=1, keepdims=True), wide) == []
+
+
+def test_a_loop_has_no_more_calls_than_a_compiler_likes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fusing, "MOST", 2)
+    assert names(lambda x: ((x * 2.0 + 1.0) * 3.0 + 4.0) / 5.0, np.ones(5)) == [["multiply", "add"]] * 2
+
+
 class Part:
     """What costs so much, and can be fused, or not."""
 
