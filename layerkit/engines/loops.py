@@ -6,7 +6,7 @@ A loop gives NumPy's own bits, for each of its functions has one right result: I
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -215,7 +215,7 @@ def _index(array: Array, shape: tuple[int, ...]) -> str:
     raise UnfusableError
 
 
-@cache
+@lru_cache(maxsize=256)
 def _compiled(source: str, types: tuple[tuple[str, int], ...]) -> Callable[..., None]:
     """The function, for arrays of these dtypes and numbers of axes."""
     scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
