@@ -114,9 +114,9 @@ class BlockedUpdate:
         """What `_work` gives, by a loop over the share's numbers."""
         try:
             tape, own, new = _taped(share.parted(FEW)[0], optimizer, self._now)
-        except Exception:  # then it is called, or the call says what is wrong
-            raise UnfusableError("the optimizer can't be recorded") from None
-        loop = tape.loop([(new[name], own.held[name]) for name in new])
+            loop = tape.loop([(new[name], own.held[name]) for name in new])
+        except Exception as error:  # then it is called, or the call says what is wrong
+            raise UnfusableError("the optimizer makes calls that no tape takes, or no loop") from error
         here = [(own.gradient, share.gradient), *((own.held[name], share.held[name]) for name in new)]
         update = loop.over({id(this): that for this, that in here})
         written = paired([*share.held.values()])

@@ -7,13 +7,15 @@ from contextlib import suppress
 from typing import Protocol
 
 from layerkit.engines.calls import Call, root_of
-from layerkit.engines.loops import Place, UnfusableError, fused, is_fusable, place_of
+from layerkit.engines.loops import Place, fused, is_fusable, place_of
 from layerkit.ops import Array
 
 WORTH = 2**32
-"""NumPy goes over so many numbers in about 0.6 seconds, and numba's start and a network's loops take 0.4 to 1.5."""
+"""NumPy goes over so many numbers in 0.6 seconds; numba's start and the loops of most networks take 0.4 to 1.8."""
 MOST = 200
 """Calls of one loop, for a compiler takes long over a long one; a draw of random numbers has 130."""
+ARRAYS = 16
+"""That lie apart, of one loop: of more, a compiler no longer makes vectors, for any two might overlap."""
 SHORT = 64
 """NumPy goes along rows of so few numbers one by one, where an operand is the same for all of them."""
 A_CALL = 4096
@@ -25,14 +27,17 @@ class Fusable(Protocol):
 
     @property
     def cost(self) -> int:
-        """What the calls that may go into loops cost at each step, in numbers that NumPy goes over."""
+        """About what the calls that may go into loops cost at each step, in numbers that NumPy goes over."""
 
     def fuse(self) -> None:
         """Have them in loops. Raises UnfusableError, and stays as it is."""
 
 
 class Fuser:
-    """Has calls put into loops where many steps are taken, and not before: a short run is soonest done without."""
+    """Has calls put into loops where many steps are taken, and not before: a short run is soonest done without.
+
+    What is added later, as the step of a batch of another size is, follows at once.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Fusable] = []
@@ -48,7 +53,7 @@ class Fuser:
         self._gone_over += self._cost
         if self._parts and self._gone_over > WORTH:
             for part in self._parts:
-                with suppress(UnfusableError):
+                with suppress(Exception):  # nothing goes wrong in calls that stay as they are
                     part.fuse()
             self._parts = []
 
@@ -66,7 +71,7 @@ def fusing(
     for first, end in found:
         results = {place_of(call.out): call.out for call in calls[first:end]}
         stores = [(out, out) for out in results.values() if id(root_of(out)) in needed[end]]
-        chosen += [*play[done:first], fused(calls[first:end], stores).over({})]
+        chosen += [*play[done:first], fused(calls[first:end], stores).over()]
         done = end
     return [*chosen, *play[done:]]
 
@@ -106,7 +111,7 @@ class _Run:
             roots.add(id(root_of(array)))
             self._places.setdefault(id(root_of(array)), set()).add(place_of(array))
         # in the memory of a result nothing may lie in another way: a turn of the loop would come to it too late
-        return all(len(self._places[root]) == 1 for root in roots & self._filled)
+        return len(self._places) <= ARRAYS and all(len(self._places[root]) == 1 for root in roots & self._filled)
 
 
 def _needed_after(ends: Sequence[int], calls: Sequence[Call], kept: Sequence[Array]) -> dict[int, set[int]]:

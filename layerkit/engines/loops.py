@@ -48,6 +48,8 @@ _COMPARISONS = {
 _NUMBER, _ROW, _COLUMN, _WHOLE = "[()]", "[column]", "[row]", "[row, column]"
 """How an operand lies beside the result, as the index of what a turn of the loop takes from it."""
 Place: TypeAlias = tuple[Any, ...]
+Type: TypeAlias = tuple[str, int, bool]
+"""An array's dtype, the number of its axes in a loop, and whether the loop stores anything there."""
 
 
 class UnfusableError(Exception):
@@ -61,11 +63,6 @@ class Given(NamedTuple):
     at: str
     shape: tuple[int, ...]
 
-    @property
-    def type(self) -> tuple[str, int]:
-        """Its dtype, and the number of its axes there."""
-        return self.array.dtype.name, len(self.shape)
-
 
 class Loop(NamedTuple):
     """What runs the calls, and what it is given."""
@@ -73,7 +70,7 @@ class Loop(NamedTuple):
     run: Callable[..., None]
     given: list[Given]
 
-    def over(self, places: Mapping[int, Array]) -> Callable[[], None]:
+    def over(self, places: Mapping[int, Array] = {}) -> Callable[[], None]:
         """The calls, with others in the place of the arrays that have these identities: of another size, if all are.
 
         Raises UnfusableError where they don't lie beside each other.
@@ -96,7 +93,7 @@ def fused(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loop:
         writer.add(call)
     for value, target in stores:
         writer.store(value, target)
-    return Loop(_compiled(writer.source, tuple(each.type for each in writer.given)), writer.given)
+    return Loop(_compiled(writer.source, writer.types), writer.given)
 
 
 def is_fusable(call: Call) -> bool:
@@ -125,11 +122,11 @@ class _Writer:
         self._names: dict[Place, str] = {}
         self._loads: dict[str, list[str]] = {index: [] for index in self._shapes}
         self._computed: list[str] = []
-        self._stores: list[str] = []
+        self._stores: dict[str, str] = {}
 
     def add(self, call: Call) -> None:
         """Compute what the call does."""
-        if call.kwargs or _index(call.out, self._shape) != _WHOLE:
+        if call.kwargs or _index(call.out, self._shape) != _WHOLE or not call.out.flags.writeable:
             raise UnfusableError
         template, args, dtypes = _expression(call)
         operands = [self._operand(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
@@ -139,9 +136,15 @@ class _Writer:
     def store(self, value: Array, target: Array) -> None:
         """Put a result where it is to lie."""
         places = [place_of(each.array) for each in self.given]
-        place = place_of(target)
-        name = f"a{places.index(place)}" if place in places else self._give(target, _WHOLE)
-        self._stores.append(f"{name}{_WHOLE} = {self._names[place_of(value)]}")
+        if place_of(target) in places:
+            number = places.index(place_of(target))
+            self.given[number] = self.given[number]._replace(
+                array=target
+            )  # what was read may be a read-only view of it
+        else:
+            number = len(self.given)
+            self._give(target, _WHOLE)
+        self._stores[f"a{number}"] = f"a{number}{_WHOLE} = {self._names[place_of(value)]}"
 
     def _operand(self, value: Any, dtype: str) -> str:
         if not isinstance(value, np.ndarray):
@@ -160,10 +163,16 @@ class _Writer:
         return f"a{len(self.given) - 1}"
 
     @property
+    def types(self) -> tuple[Type, ...]:
+        """What the function takes."""
+        found = [(each.array.dtype.name, len(each.shape), f"a{i}" in self._stores) for i, each in enumerate(self.given)]
+        return tuple(found)
+
+    @property
     def source(self) -> str:
         """The function, whose arguments are what is given."""
         whole = next(i for i, each in enumerate(self.given) if each.at == _WHOLE)
-        inner = [*self._loads[_ROW], *self._loads[_WHOLE], *self._computed, *self._stores]
+        inner = [*self._loads[_ROW], *self._loads[_WHOLE], *self._computed, *self._stores.values()]
         lines = [
             f"def loop({', '.join(f'a{i}' for i in range(len(self.given)))}):",
             f"    rows, columns = a{whole}.shape",
@@ -181,29 +190,37 @@ def _expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
     function, args, dtype = call.function, call.args, call.out.dtype.name
     if function is np.astype and isinstance(args[0], np.ndarray):
         source = args[0].dtype.name
-        if source == dtype or (source in ("bool", "uint32") and dtype in ("float32", "float64")):
+        if source == dtype in _KNOWN or (source in ("bool", "uint32") and dtype in ("float32", "float64")):
             return "{}", args[:1], [source]
-    elif function is np.where and len(args) == 3:
+    elif function is np.where and len(args) == 3 and dtype in _KNOWN:
         return "{1} if {0} else {2}", args, ["bool", dtype, dtype]
     elif function in _COMPARISONS:
         source = next(call.arrays()).dtype.name
         if source in ("float32", "float64"):
             return _COMPARISONS[function], args, [source, source]
-    elif template := _KNOWN.get(dtype, {}).get(function):
+    elif (template := _KNOWN.get(dtype, {}).get(function)) and not _shifts_far(function, args):
         return template, args, [dtype] * len(args)
     raise UnfusableError
+
+
+def _shifts_far(function: Any, args: tuple[Any, ...]) -> bool:
+    """Whether it may shift by as many bits as there are, or more, of which a processor makes what it likes."""
+    return function in (np.left_shift, np.right_shift) and not (type(args[1]) is int and args[1] < 32)
 
 
 def _literal(value: Any, dtype: str) -> str:
     """A number of Python's, which takes the dtype of the arrays beside it."""
     if not (type(value) is int or (type(value) is float and dtype in ("float32", "float64"))):
         raise UnfusableError
-    return f"{dtype}({np.dtype(dtype).type(value).item()!r})"
+    try:
+        return f"{dtype}({np.dtype(dtype).type(value).item()!r})"
+    except OverflowError:  # np.where takes numbers that don't fit
+        raise UnfusableError from None
 
 
 def _index(array: Array, shape: tuple[int, ...]) -> str:
     """By which index a turn of the loop takes its number. Raises UnfusableError if there is none."""
-    if array.flags.c_contiguous and array.flags.aligned and array.flags.writeable and array.dtype.isnative and shape:
+    if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative and array.size and shape:
         if array.shape == shape:
             return _WHOLE
         if array.size == 1:
@@ -216,15 +233,18 @@ def _index(array: Array, shape: tuple[int, ...]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str, types: tuple[tuple[str, int], ...]) -> Callable[..., None]:
-    """The function, for arrays of these dtypes and numbers of axes."""
+def _compiled(source: str, types: tuple[Type, ...]) -> Callable[..., None]:
+    """The function, for arrays of these types."""
     scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
     exec(source, scope)  # which _Writer wrote, of the templates above and of numbers
     try:
         import numba
 
-        arrays = [numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C") for dtype, axes in types]
+        arrays = [
+            numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C", readonly=not is_stored)
+            for dtype, axes, is_stored in types
+        ]
         compiled: Callable[..., None] = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")(scope["loop"])
     except Exception as error:  # not installed, or not for this Python, this NumPy, this processor
         raise UnfusableError(f"numba: {error}") from error

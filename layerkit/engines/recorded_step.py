@@ -63,7 +63,7 @@ class RecordedStep:
 
     @property
     def cost(self) -> int:
-        """What the calls that may go into loops cost, in numbers that NumPy goes over."""
+        """About what the calls that may go into loops cost, in numbers that NumPy goes over."""
         return self._tape.cost
 
     def fuse(self) -> None:

@@ -175,7 +175,7 @@ class Tape:
 
     @property
     def cost(self) -> int:
-        """What the calls that may go into loops cost, in numbers that NumPy goes over."""
+        """About what the calls that may go into loops cost, in numbers that NumPy goes over."""
         return sum(A_CALL + call.out.size for call in self._calls if call.is_elementwise)
 
     def fused(self) -> list[Callable[[], object]]:
@@ -185,8 +185,9 @@ class Tape:
     def loop(self, stores: Sequence[tuple[Array, Array]]) -> Loop:
         """One loop, in the place of `finish`; each of `stores` is a result, and where it is to lie.
 
-        Raises UnfusableError.
+        Raises UnfusableError, and UnrecordableError, too.
         """
+        self._check_constants(array for array, _ in self._constants.values())
         return fused(needed_for(self._calls, {id(root_of(value)) for value, _ in stores}), stores)
 
 

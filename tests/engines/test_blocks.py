@@ -59,6 +59,16 @@ class OfKinds(SGD):
         return parameter - moved - gradient * xp.astype(xp.asarray([3]) * rate, parameter.dtype), slots
 
 
+class Reuses(SGD):
+    """Fills an array of its own with something else, once it is used."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        rate = parameter.__array_namespace__().full((1,), self.learning_rate, dtype=parameter.dtype)
+        new = parameter - rate * gradient
+        rate[0] = 5.0
+        return new, slots
+
+
 class InSets(SGD):
     """Looks the step up."""
 
@@ -67,7 +77,7 @@ class InSets(SGD):
         return parameter - rate * gradient, slots
 
 
-@pytest.mark.parametrize("optimizer", [OfKinds(learning_rate=0.1), InSets()], ids=repr)
+@pytest.mark.parametrize("optimizer", [OfKinds(learning_rate=0.1), InSets(), Reuses()], ids=repr)
 def test_whatever_a_number_meets_the_bits_are_those_of_a_plain_call(optimizer: Optimizer) -> None:
     expect_that_of_one_call(optimizer, 50, threads=1)
 
@@ -115,7 +125,7 @@ def test_one_loop_gives_the_bits_of_one_call(optimizer: Optimizer, size: int, st
     expect_that_of_one_call(optimizer, size, threads=2, fused_at=step)
 
 
-@pytest.mark.parametrize("optimizer", [Plain(), Warms(), OfKinds(), InSets()], ids=repr)
+@pytest.mark.parametrize("optimizer", [Plain(), Warms(), OfKinds(), InSets(), Reuses()], ids=repr)
 def test_what_no_loop_can_have_stays_as_it_is(optimizer: Optimizer) -> None:
     vector, gradient, slots = given(optimizer, BLOCK)
     update = BlockedUpdate(optimizer, vector, gradient, slots)

@@ -114,6 +114,17 @@ def test_a_loop_has_no_more_calls_than_a_compiler_likes(monkeypatch: pytest.Monk
     assert names(lambda x: ((x * 2.0 + 1.0) * 3.0 + 4.0) / 5.0, np.ones(5)) == [["multiply", "add"]] * 2
 
 
+def test_a_loop_has_no_more_arrays_than_a_compiler_makes_vectors_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chain(x: Any) -> Any:
+        for number in range(4):
+            x = x * np_of(x).full((5,), float(number))
+        return x
+
+    assert names(chain, np.ones(5)) == [["multiply"] * 4]
+    monkeypatch.setattr(fusing, "ARRAYS", 5)
+    assert all(len(each) < 4 for each in names(chain, np.ones(5)))
+
+
 class Part:
     """What costs so much, and can be fused, or not."""
 

@@ -42,6 +42,12 @@ def called(function: Any, *args: Any) -> Call:
     return Call(function, args, {}, np.zeros_like(function(*args)))
 
 
+def read_only(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
 def expect_bits(found: np.ndarray, due: np.ndarray) -> None:
     assert found.dtype == due.dtype
     np.testing.assert_array_equal(found, due)
@@ -76,6 +82,18 @@ def test_a_cast_to_floats_gives_the_bits_of_numpy(source: Any, dtype: Any) -> No
     given = RNG.integers(0, 2**32, 1000, dtype=np.uint32).astype(source)
     call = Call(np.astype, (given, np.dtype(dtype)), {}, np.zeros(1000, dtype))
     expect_bits(given_by(call), given.astype(dtype))
+
+
+def test_what_nobody_may_write_is_read() -> None:
+    x, y = RNG.normal(size=(2, 100))
+    expect_bits(given_by(called(np.add, read_only(x), y)), x + y)
+
+
+def test_what_was_read_as_a_view_that_nobody_may_write_is_stored_all_the_same() -> None:
+    x = RNG.normal(size=100)
+    due, view = x + 1.0, x.view()
+    view.flags.writeable = False
+    expect_bits(given_by(Call(np.add, (view, 1.0), {}, x)), due)
 
 
 def test_where_chooses_number_by_number() -> None:
@@ -137,19 +155,17 @@ def test_arrays_of_several_sizes_are_refused(missing: int) -> None:
         fused([call], [(call.out, call.out)]).over(places)
 
 
-def read_only(x: np.ndarray) -> np.ndarray:
-    x = x.copy()
-    x.flags.writeable = False
-    return x
-
-
 X = RNG.normal(size=(4, 6))
 REFUSED: dict[str, Call] = {
     "a function that processors round in several ways": called(np.exp, X),
     "a product of matrices": called(np.matmul, X, X.T.copy()),
     "an array in another order": called(np.add, X, X[:, ::-1]),
     "an array that is transposed": called(np.add, X, RNG.normal(size=(6, 4)).T),
-    "an array that nobody may write": called(np.add, X, read_only(X)),
+    "a result that nobody may write": Call(np.add, (X, X), {}, read_only(X)),
+    "no numbers": called(np.add, X[:, :0].copy(), X[0, :0].copy()),
+    "a choice among whole numbers": called(np.where, X > 0, np.arange(24).reshape(4, 6), 0),
+    "the same whole numbers": Call(np.astype, (np.arange(3), np.dtype(np.int64)), {}, np.zeros(3, np.int64)),
+    "a number that doesn't fit": Call(np.where, (X > 0, X.astype(np.uint32), -1), {}, X.astype(np.uint32)),
     "bytes the other way round": called(np.add, X, X.astype(">f8")),
     "whole numbers": called(np.add, np.arange(3), np.arange(3)),
     "half a float": called(np.add, X.astype(np.float16), X.astype(np.float16)),
@@ -159,6 +175,8 @@ REFUSED: dict[str, Call] = {
     "a cast to whole numbers": Call(np.astype, (X, np.dtype(np.uint32)), {}, np.zeros(X.shape, np.uint32)),
     "a part of the result": Call(np.add, (X, X), {"where": X > 0}, np.zeros_like(X)),
     "a result without axes": Call(np.add, (np.array(1.0), np.array(2.0)), {}, np.zeros(())),
+    "a shift by all bits": called(np.right_shift, X.astype(np.uint32), 32),
+    "a shift by numbers that nobody knows": called(np.left_shift, X.astype(np.uint32), X.astype(np.uint32)),
     "an argument of another kind": Call(np.add, (X, None), {}, np.zeros_like(X)),
 }
 
