@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
-from threading import Thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread, current_thread, main_thread
 from time import monotonic, sleep
 from types import FrameType
 
@@ -84,6 +85,23 @@ class StopRequest:
                     sleep(ECHO)
                 if not self._deferred or monotonic() - first > ECHO:
                     os._exit(128 + byte[0])
+
+
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C is heard at the end of the block: for code that loses an interrupt in its callbacks, or breaks by one."""
+    before = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(before):
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    signal.signal(signal.SIGINT, lambda *given: came.append(given))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            before(*came[0])
 
 
 def _heeded() -> list[signal.Signals]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from layerkit.engines.calls import Call
 from layerkit.ops import Array
+from layerkit.signals import interrupts_later
 
 _OF_FLOATS = {
     np.add: "{} + {}",
@@ -239,13 +240,15 @@ def _compiled(source: str, types: tuple[Type, ...]) -> Callable[..., None]:
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
     exec(source, scope)  # which _Writer wrote, of the templates above and of numbers
     try:
-        import numba
+        with interrupts_later():
+            import numba
 
-        arrays = [
-            numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C", readonly=not is_stored)
-            for dtype, axes, is_stored in types
-        ]
-        compiled: Callable[..., None] = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")(scope["loop"])
+            arrays = [
+                numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C", readonly=not is_stored)
+                for dtype, axes, is_stored in types
+            ]
+            decorated = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")
+            compiled: Callable[..., None] = decorated(scope["loop"])
     except Exception as error:  # not installed, or not for this Python, this NumPy, this processor
         raise UnfusableError(f"numba: {error}") from error
     if compiled is scope["loop"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -203,3 +204,23 @@ def test_where_numba_compiles_nothing_a_loop_is_refused(without: Any, monkeypatc
     call = called(np.multiply, X, 0.123456789 if without is without_numba else 0.987654321)
     with pytest.raises(UnfusableError, match=r"(?i)numba"):
         fused([call], [(call.out, call.out)])
+
+
+def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+
+    compiled, made = numba.njit, []
+
+    def interrupted(*options: Any, **more: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        made.append(options)
+        return compiled(*options, **more)
+
+    monkeypatch.setattr(numba, "njit", interrupted)
+    call = called(np.multiply, X, 0.55555)
+    with pytest.raises(KeyboardInterrupt):
+        fused([call], [(call.out, call.out)])
+    assert made
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.undo()
+    expect_bits(given_by(call), X * 0.55555)
