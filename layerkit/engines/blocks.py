@@ -115,10 +115,10 @@ class BlockedUpdate:
         try:
             tape, own, new = _taped(share.parted(FEW)[0], optimizer, self._now)
             loop = tape.loop([(new[name], own.held[name]) for name in new])
+            here = [(own.gradient, share.gradient), *((own.held[name], share.held[name]) for name in new)]
+            update = loop.over({id(this): that for this, that in here})
         except Exception as error:  # then it is called, or the call says what is wrong
             raise UnfusableError("the optimizer makes calls that no tape takes, or no loop") from error
-        here = [(own.gradient, share.gradient), *((own.held[name], share.held[name]) for name in new)]
-        update = loop.over({id(this): that for this, that in here})
         written = paired([*share.held.values()])
 
         def work(looks: bool) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from layerkit.engines.calls import Call
+from layerkit.engines.calls import Call, root_of
 from layerkit.ops import Array
 from layerkit.signals import interrupts_later
 
@@ -72,11 +72,11 @@ class Loop(NamedTuple):
     given: list[Given]
 
     def over(self, places: Mapping[int, Array] = {}) -> Callable[[], None]:
-        """The calls, with others in the place of the arrays that have these identities: of another size, if all are.
+        """The calls, with others in the place of the arrays that have these identities, and of whole views of them.
 
-        Raises UnfusableError where they don't lie beside each other.
+        They may be of another size, if all are. Raises UnfusableError where they don't lie beside each other.
         """
-        arrays = [places.get(id(each.array), each.array).reshape(each.shape) for each in self.given]
+        arrays = [places.get(id(root_of(each.array)), each.array).reshape(each.shape) for each in self.given]
         rows, columns = next(array.shape for array, each in zip(arrays, self.given) if each.at == _WHOLE)
         due = {_NUMBER: (), _ROW: (columns,), _COLUMN: (rows,), _WHOLE: (rows, columns)}
         if any(array.shape != due[each.at] for array, each in zip(arrays, self.given)):

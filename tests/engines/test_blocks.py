@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from layerkit import SGD, Adam, Optimizer
-from layerkit.engines.blocks import BLOCK, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
+from layerkit.engines.blocks import BLOCK, FEW, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
 from layerkit.engines.checks import PARAMETER
 from layerkit.engines.loops import UnfusableError
 from layerkit.engines.recorded import Number
@@ -57,6 +57,14 @@ class OfKinds(SGD):
         moved = moved + xp.where(rate < xp.full_like(gradient, 0.1), gradient, 2.0 * gradient)
         moved = moved + xp.multiply(gradient, rate) + xp.clip(gradient, -rate, rate) + xp.maximum(gradient, step)
         return parameter - moved - gradient * xp.astype(xp.asarray([3]) * rate, parameter.dtype), slots
+
+
+class Reshapes(SGD):
+    """Takes its gradient as a view."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        xp = parameter.__array_namespace__()
+        return parameter - self.learning_rate * xp.reshape(gradient, parameter.shape), slots
 
 
 class Reuses(SGD):
@@ -118,8 +126,8 @@ def test_what_authors_write_is_played_from_a_tape(optimizer: Optimizer) -> None:
 
 
 @NEEDS_NUMBA
-@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-@pytest.mark.parametrize("size", [1, 5, BLOCK + 1, MANY + 12345])
+@pytest.mark.parametrize("optimizer", [*OPTIMIZERS, Reshapes()], ids=repr)
+@pytest.mark.parametrize("size", [1, 5, FEW, BLOCK + 1, MANY + 12345])
 @pytest.mark.parametrize("step", [1, 3])
 def test_one_loop_gives_the_bits_of_one_call(optimizer: Optimizer, size: int, step: int) -> None:
     expect_that_of_one_call(optimizer, size, threads=2, fused_at=step)
