@@ -13,8 +13,8 @@ import numpy as np
 
 from layerkit.engines.aligned import zeros
 from layerkit.engines.checks import PARAMETER, check_updated, checked_slots
+from layerkit.engines.expressions import UnfusableError
 from layerkit.engines.fusing import A_CALL
-from layerkit.engines.loops import UnfusableError
 from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.tape import Tape
 from layerkit.ops import Array

@@ -1,7 +1,4 @@
-"""Calls that work element by element as one loop, which numba compiles: NumPy goes over memory for each of them.
-
-A loop gives NumPy's own bits, for each of its functions has one right result: IEEE 754 says how it is rounded.
-"""
+"""Calls that work element by element as one loop, which numba compiles: NumPy goes over memory for each of them."""
 
 from __future__ import annotations
 
@@ -12,49 +9,15 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from layerkit.engines.calls import Call, root_of
+from layerkit.engines.expressions import UnfusableError, expression, literal
 from layerkit.ops import Array
 from layerkit.signals import interrupts_later
 
-_OF_FLOATS = {
-    np.add: "{} + {}",
-    np.subtract: "{} - {}",
-    np.multiply: "{} * {}",
-    np.divide: "{} / {}",
-    np.negative: "-{}",
-    np.square: "{0} * {0}",
-    np.sqrt: "sqrt({})",
-    np.absolute: "abs({})",
-    # NaN where one of them is; of two zeros the second, as NumPy has it
-    np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",
-    np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
-}
-_OF_WORDS = {
-    np.add: "{} + {}",
-    np.multiply: "{} * {}",
-    np.bitwise_and: "{} & {}",
-    np.bitwise_or: "{} | {}",
-    np.bitwise_xor: "{} ^ {}",
-    np.left_shift: "{} << {}",
-    np.right_shift: "{} >> {}",
-}
-"""Functions of uint32, of which random numbers are made."""
-_KNOWN: dict[str, dict[Any, str]] = {"float32": _OF_FLOATS, "float64": _OF_FLOATS, "uint32": _OF_WORDS, "bool": {}}
-"""The functions that a loop may have, by the dtype of their operands and results, as Python has them for one number."""
-_COMPARISONS = {
-    np.less: "{} < {}",
-    np.less_equal: "{} <= {}",
-    np.greater: "{} > {}",
-    np.greater_equal: "{} >= {}",
-}
 _NUMBER, _ROW, _COLUMN, _WHOLE = "[()]", "[column]", "[row]", "[row, column]"
 """How an operand lies beside the result, as the index of what a turn of the loop takes from it."""
 Place: TypeAlias = tuple[Any, ...]
 Type: TypeAlias = tuple[str, int, bool]
 """An array's dtype, the number of its axes in a loop, and whether the loop stores anything there."""
-
-
-class UnfusableError(Exception):
-    """A call is none that a loop may have, or there is no numba."""
 
 
 class Given(NamedTuple):
@@ -129,7 +92,7 @@ class _Writer:
         """Compute what the call does."""
         if call.kwargs or _index(call.out, self._shape) != _WHOLE or not call.out.flags.writeable:
             raise UnfusableError
-        template, args, dtypes = _expression(call)
+        template, args, dtypes = expression(call)
         operands = [self._operand(value, dtype) for value, dtype in zip(args, dtypes, strict=True)]
         name = self._names[place_of(call.out)] = f"y{len(self._computed)}"
         self._computed.append(f"{name} = {call.out.dtype.name}({template.format(*operands)})")
@@ -149,7 +112,7 @@ class _Writer:
 
     def _operand(self, value: Any, dtype: str) -> str:
         if not isinstance(value, np.ndarray):
-            return _literal(value, dtype)
+            return literal(value, dtype)
         if value.dtype.name != dtype:
             raise UnfusableError
         place = place_of(value)
@@ -186,39 +149,6 @@ class _Writer:
         return "\n".join(lines)
 
 
-def _expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
-    """How Python has a call for one number, into which its operands go, and the dtype that each must have."""
-    function, args, dtype = call.function, call.args, call.out.dtype.name
-    if function is np.astype and isinstance(args[0], np.ndarray):
-        source = args[0].dtype.name
-        if source == dtype in _KNOWN or (source in ("bool", "uint32") and dtype in ("float32", "float64")):
-            return "{}", args[:1], [source]
-    elif function is np.where and len(args) == 3 and dtype in _KNOWN:
-        return "{1} if {0} else {2}", args, ["bool", dtype, dtype]
-    elif function in _COMPARISONS:
-        source = next(call.arrays()).dtype.name
-        if source in ("float32", "float64"):
-            return _COMPARISONS[function], args, [source, source]
-    elif (template := _KNOWN.get(dtype, {}).get(function)) and not _shifts_far(function, args):
-        return template, args, [dtype] * len(args)
-    raise UnfusableError
-
-
-def _shifts_far(function: Any, args: tuple[Any, ...]) -> bool:
-    """Whether it may shift by as many bits as there are, or more, of which a processor makes what it likes."""
-    return function in (np.left_shift, np.right_shift) and not (type(args[1]) is int and args[1] < 32)
-
-
-def _literal(value: Any, dtype: str) -> str:
-    """A number of Python's, which takes the dtype of the arrays beside it."""
-    if not (type(value) is int or (type(value) is float and dtype in ("float32", "float64"))):
-        raise UnfusableError
-    try:
-        return f"{dtype}({np.dtype(dtype).type(value).item()!r})"
-    except OverflowError:  # np.where takes numbers that don't fit
-        raise UnfusableError from None
-
-
 def _index(array: Array, shape: tuple[int, ...]) -> str:
     """By which index a turn of the loop takes its number. Raises UnfusableError if there is none."""
     if array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative and array.size and shape:
@@ -238,7 +168,7 @@ def _compiled(source: str, types: tuple[Type, ...]) -> Callable[..., None]:
     """The function, for arrays of these types."""
     scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
-    exec(source, scope)  # which _Writer wrote, of the templates above and of numbers
+    exec(source, scope)  # which _Writer wrote, of expressions.py's templates and of numbers
     try:
         with interrupts_later():
             import numba

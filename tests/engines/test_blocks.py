@@ -12,7 +12,7 @@ import pytest
 from layerkit import SGD, Adam, Optimizer
 from layerkit.engines.blocks import BLOCK, FEW, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
 from layerkit.engines.checks import PARAMETER
-from layerkit.engines.loops import UnfusableError
+from layerkit.engines.expressions import UnfusableError
 from layerkit.engines.recorded import Number
 
 NEEDS_NUMBA = pytest.mark.skipif(

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerkit.engines import fusing
+from layerkit.engines.expressions import UnfusableError
 from layerkit.engines.fusing import Fuser, runs
-from layerkit.engines.loops import UnfusableError
 from layerkit.engines.sharing import SMALL
 from layerkit.engines.tape import Tape
 

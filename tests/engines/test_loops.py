@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from layerkit.engines.calls import Call
-from layerkit.engines.loops import UnfusableError, fused, is_fusable
+from layerkit.engines.expressions import UnfusableError
+from layerkit.engines.loops import fused, is_fusable
 
 pytest.importorskip("numba", reason='numba is not installed: `pip install "layerkit[numba]"`')
 
