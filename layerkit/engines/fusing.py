@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from layerkit.engines.calls import Call, root_of
-from layerkit.engines.loops import Place, fused, is_fusable, place_of
+from layerkit.engines.loops import Place, is_fusable, loop_of, place_of
 from layerkit.ops import Array
 
 WORTH = 2**32
@@ -71,7 +71,7 @@ def fusing(
     for first, end in found:
         results = {place_of(call.out): call.out for call in calls[first:end]}
         stores = [(out, out) for out in results.values() if id(root_of(out)) in needed[end]]
-        chosen += [*play[done:first], fused(calls[first:end], stores).over()]
+        chosen += [*play[done:first], loop_of(calls[first:end], stores).over()]
         done = end
     return [*chosen, *play[done:]]
 

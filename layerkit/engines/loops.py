@@ -47,7 +47,7 @@ class Loop(NamedTuple):
         return partial(self.run, *arrays)
 
 
-def fused(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loop:
+def loop_of(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loop:
     """One loop for these calls, whose results have one shape: each of `stores` is a result, and where it is to lie.
 
     All operands of a turn are read before anything is stored. Raises UnfusableError.
@@ -100,14 +100,12 @@ class _Writer:
     def store(self, value: Array, target: Array) -> None:
         """Put a result where it is to lie."""
         places = [place_of(each.array) for each in self.given]
-        if place_of(target) in places:
-            number = places.index(place_of(target))
-            self.given[number] = self.given[number]._replace(
-                array=target
-            )  # what was read may be a read-only view of it
-        else:
-            number = len(self.given)
+        if place_of(target) not in places:
+            places.append(place_of(target))
             self._give(target, _WHOLE)
+        number = places.index(place_of(target))
+        # what was read there may be a view that nobody may write
+        self.given[number] = self.given[number]._replace(array=target)
         self._stores[f"a{number}"] = f"a{number}{_WHOLE} = {self._names[place_of(value)]}"
 
     def _operand(self, value: Any, dtype: str) -> str:

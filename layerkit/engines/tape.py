@@ -16,7 +16,7 @@ import numpy as np
 from layerkit.engines.calls import Call, flattened, placed, root_of
 from layerkit.engines.filling import filling
 from layerkit.engines.fusing import A_CALL, fusing
-from layerkit.engines.loops import Loop, fused
+from layerkit.engines.loops import Loop, loop_of
 from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import SMALL, needed_for, sharing_memory
 from layerkit.ops import Array
@@ -188,7 +188,7 @@ class Tape:
         Raises UnfusableError, and UnrecordableError, too.
         """
         self._check_constants(array for array, _ in self._constants.values())
-        return fused(needed_for(self._calls, {id(root_of(value)) for value, _ in stores}), stores)
+        return loop_of(needed_for(self._calls, {id(root_of(value)) for value, _ in stores}), stores)
 
 
 def _identity(value: Any) -> Any:

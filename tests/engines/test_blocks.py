@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pytest
+from extras import NEEDS_NUMBA
 
 from layerkit import SGD, Adam, Optimizer
 from layerkit.engines.blocks import BLOCK, FEW, MANY, PIECE, Block, BlockedUpdate, _Recording, finite, paired
@@ -15,9 +15,6 @@ from layerkit.engines.checks import PARAMETER
 from layerkit.engines.expressions import UnfusableError
 from layerkit.engines.recorded import Number
 
-NEEDS_NUMBA = pytest.mark.skipif(
-    not find_spec("numba"), reason='numba is not installed: `pip install "layerkit[numba]"`'
-)
 OPTIMIZERS = [
     SGD(learning_rate=0.1),
     SGD(momentum=0.9, nesterov=True, weight_decay=0.01),

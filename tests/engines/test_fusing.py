@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extras import NEEDS_NUMBA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,6 @@ from layerkit.engines.fusing import Fuser, runs
 from layerkit.engines.sharing import SMALL
 from layerkit.engines.tape import Tape
 
-NEEDS_NUMBA = 'numba is not installed: `pip install "layerkit[numba]"`'
 RNG = np.random.default_rng(8)
 
 
@@ -59,6 +59,7 @@ CALLS: list[Callable[[Any, Any, Any], Any]] = [
 ]
 
 
+@NEEDS_NUMBA
 @settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(CALLS), st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=15),
@@ -66,7 +67,6 @@ CALLS: list[Callable[[Any, Any, Any], Any]] = [
     st.sampled_from([np.float32, np.float64]),
 )
 def test_calls_in_loops_give_the_bits_of_the_calls(calls: list[Any], rows: int, dtype: Any) -> None:
-    pytest.importorskip("numba", reason=NEEDS_NUMBA)
     x = RNG.normal(size=(rows, 32)).astype(dtype)
 
     def chain(x: Any) -> Any:

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extras import NEEDS_NUMBA
 
 from layerkit.engines.calls import Call
 from layerkit.engines.expressions import UnfusableError
-from layerkit.engines.loops import fused, is_fusable
+from layerkit.engines.loops import is_fusable, loop_of
 
-pytest.importorskip("numba", reason='numba is not installed: `pip install "layerkit[numba]"`')
+pytestmark = NEEDS_NUMBA
 
 RNG = np.random.default_rng(3)
 BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum]
@@ -35,7 +36,7 @@ def numbers(dtype: Any) -> tuple[np.ndarray, np.ndarray]:
 def given_by(*calls: Call) -> np.ndarray:
     """The result of the last call, of a loop that has them all."""
     out = calls[-1].out
-    fused(calls, [(out, out)]).over({})()
+    loop_of(calls, [(out, out)]).over({})()
     return out
 
 
@@ -138,14 +139,14 @@ def test_what_is_read_is_read_before_anything_is_stored() -> None:
     x, y = RNG.normal(size=(2, 100))
     due = y + 1.0, x * 2.0
     calls = [called(np.add, y, 1.0), called(np.multiply, x, 2.0)]
-    fused(calls, [(calls[0].out, x), (calls[1].out, y)]).over({})()
+    loop_of(calls, [(calls[0].out, x), (calls[1].out, y)]).over({})()
     np.testing.assert_array_equal((x, y), due)
 
 
 def test_a_loop_takes_arrays_of_another_size() -> None:
     call = called(np.multiply, np.ones(4), np.array(2.0))
     x, out = RNG.normal(size=(2, 1000))
-    fused([call], [(call.out, call.out)]).over({id(call.args[0]): x, id(call.out): out})()
+    loop_of([call], [(call.out, call.out)]).over({id(call.args[0]): x, id(call.out): out})()
     np.testing.assert_array_equal(out, 2.0 * x)
 
 
@@ -154,7 +155,7 @@ def test_arrays_of_several_sizes_are_refused(missing: int) -> None:
     call = called(np.multiply, np.ones(4), np.ones(4))
     places = {id(array): np.ones(1000) for i, array in enumerate((*call.args, call.out)) if i != missing}
     with pytest.raises(UnfusableError, match="another size"):
-        fused([call], [(call.out, call.out)]).over(places)
+        loop_of([call], [(call.out, call.out)]).over(places)
 
 
 X = RNG.normal(size=(4, 6))
@@ -187,7 +188,7 @@ REFUSED: dict[str, Call] = {
 def test_what_a_loop_may_not_have_is_refused(what: str) -> None:
     assert not is_fusable(REFUSED[what])
     with pytest.raises(UnfusableError):
-        fused([REFUSED[what]], [])
+        loop_of([REFUSED[what]], [])
 
 
 def without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +205,7 @@ def test_where_numba_compiles_nothing_a_loop_is_refused(without: Any, monkeypatc
     # a call that no other test has: what is compiled is kept
     call = called(np.multiply, X, 0.123456789 if without is without_numba else 0.987654321)
     with pytest.raises(UnfusableError, match=r"(?i)numba"):
-        fused([call], [(call.out, call.out)])
+        loop_of([call], [(call.out, call.out)])
 
 
 def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +223,7 @@ def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         with pytest.raises(KeyboardInterrupt):
-            fused([call], [(call.out, call.out)])
+            loop_of([call], [(call.out, call.out)])
         assert made
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     finally:

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from extras import NEEDS_JAX, NEEDS_NUMBA
 from states import expect_same
 
 import layerkit.engines
@@ -45,13 +45,6 @@ class Subject(NamedTuple):
 
 def normal(step: int) -> float:
     return 1.0
-
-
-NEEDS_JAX = pytest.mark.skipif(not find_spec("jax"), reason='jax is not installed: `pip install "layerkit[jax]"`')
-
-NEEDS_NUMBA = pytest.mark.skipif(
-    not find_spec("numba"), reason='numba is not installed: `pip install "layerkit[numba]"`'
-)
 
 
 @pytest.fixture(
