@@ -71,11 +71,11 @@ def _shifts_far(function: Any, args: tuple[Any, ...]) -> bool:
     return function in (np.left_shift, np.right_shift) and not (type(args[1]) is int and args[1] < 32)
 
 
-def literal(value: Any, dtype: str) -> str:
-    """A number of Python's, which takes the dtype of the arrays beside it."""
+def number(value: Any, dtype: str) -> float:
+    """A number of Python's, as the dtype of the arrays beside it has it."""
     if not (type(value) is int or (type(value) is float and dtype in ("float32", "float64"))):
         raise UnfusableError
     try:
-        return f"{dtype}({np.dtype(dtype).type(value).item()!r})"
+        return np.dtype(dtype).type(value).item()  # type: ignore[no-any-return]
     except OverflowError:  # np.where takes numbers that don't fit
         raise UnfusableError from None

@@ -111,7 +111,8 @@ class _Run:
             roots.add(id(root_of(array)))
             self._places.setdefault(id(root_of(array)), set()).add(place_of(array))
         # in the memory of a result nothing may lie in another way: a turn of the loop would come to it too late
-        return len(self._places) <= ARRAYS and all(len(self._places[root]) == 1 for root in roots & self._filled)
+        few = len(self._places) <= ARRAYS or call.out.size == 1
+        return few and all(len(self._places[root]) == 1 for root in roots & self._filled)
 
 
 def _needed_after(ends: Sequence[int], calls: Sequence[Call], kept: Sequence[Array]) -> dict[int, set[int]]:

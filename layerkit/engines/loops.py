@@ -9,13 +9,15 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from layerkit.engines.calls import Call, root_of
-from layerkit.engines.expressions import UnfusableError, expression, literal
+from layerkit.engines.expressions import UnfusableError, expression, number
 from layerkit.ops import Array
 from layerkit.signals import interrupts_later
 
 _NUMBER, _ROW, _COLUMN, _WHOLE = "[()]", "[column]", "[row]", "[row, column]"
 """How an operand lies beside the result, as the index of what a turn of the loop takes from it."""
 Place: TypeAlias = tuple[Any, ...]
+Number: TypeAlias = tuple[str, float]
+"""A dtype, and a number that a loop takes beside its arrays: layers that differ in no more than these have one loop."""
 Type: TypeAlias = tuple[str, int, bool]
 """An array's dtype, the number of its axes in a loop, and whether the loop stores anything there."""
 
@@ -33,6 +35,7 @@ class Loop(NamedTuple):
 
     run: Callable[..., None]
     given: list[Given]
+    numbers: list[Number]
 
     def over(self, places: Mapping[int, Array] = {}) -> Callable[[], None]:
         """The calls, with others in the place of the arrays that have these identities, and of whole views of them.
@@ -44,7 +47,7 @@ class Loop(NamedTuple):
         due = {_NUMBER: (), _ROW: (columns,), _COLUMN: (rows,), _WHOLE: (rows, columns)}
         if any(array.shape != due[each.at] for array, each in zip(arrays, self.given)):
             raise UnfusableError("an array has another size")  # and the loop would read beside it
-        return partial(self.run, *arrays)
+        return partial(self.run, *arrays, *(value for _, value in self.numbers))
 
 
 def loop_of(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loop:
@@ -57,7 +60,8 @@ def loop_of(calls: Sequence[Call], stores: Sequence[tuple[Array, Array]]) -> Loo
         writer.add(call)
     for value, target in stores:
         writer.store(value, target)
-    return Loop(_compiled(writer.source, writer.types), writer.given)
+    dtypes = tuple(dtype for dtype, _ in writer.numbers)
+    return Loop(_compiled(writer.source, writer.types, dtypes), writer.given, writer.numbers)
 
 
 def is_fusable(call: Call) -> bool:
@@ -83,6 +87,7 @@ class _Writer:
         whole = (-1, self._shape[-1]) if by_rows else (1, -1)
         self._shapes: dict[str, tuple[int, ...]] = {_NUMBER: (), _ROW: (-1,), _COLUMN: (-1,), _WHOLE: whole}
         self.given: list[Given] = []
+        self.numbers: list[Number] = []
         self._names: dict[Place, str] = {}
         self._loads: dict[str, list[str]] = {index: [] for index in self._shapes}
         self._computed: list[str] = []
@@ -110,7 +115,7 @@ class _Writer:
 
     def _operand(self, value: Any, dtype: str) -> str:
         if not isinstance(value, np.ndarray):
-            return literal(value, dtype)
+            return self._number(number(value, dtype), dtype)
         if value.dtype.name != dtype:
             raise UnfusableError
         place = place_of(value)
@@ -119,6 +124,12 @@ class _Writer:
             self._names[place] = f"x{len(self.given)}"
             self._loads[index].append(f"{self._names[place]} = {self._give(value, index)}{index}")
         return self._names[place]
+
+    def _number(self, value: float, dtype: str) -> str:
+        if not isinstance(value, float):
+            return f"{dtype}({value})"  # where a shift is by a number that isn't known yet, there are no vectors
+        self.numbers.append((dtype, value))
+        return f"n{len(self.numbers) - 1}"
 
     def _give(self, array: Array, index: str) -> str:
         self.given.append(Given(array, index, self._shapes[index]))
@@ -135,8 +146,9 @@ class _Writer:
         """The function, whose arguments are what is given."""
         whole = next(i for i, each in enumerate(self.given) if each.at == _WHOLE)
         inner = [*self._loads[_ROW], *self._loads[_WHOLE], *self._computed, *self._stores.values()]
+        arguments = [f"a{i}" for i in range(len(self.given))] + [f"n{i}" for i in range(len(self.numbers))]
         lines = [
-            f"def loop({', '.join(f'a{i}' for i in range(len(self.given)))}):",
+            f"def loop({', '.join(arguments)}):",
             f"    rows, columns = a{whole}.shape",
             *(f"    {line}" for line in self._loads[_NUMBER]),
             "    for row in range(rows):",
@@ -162,9 +174,9 @@ def _index(array: Array, shape: tuple[int, ...]) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str, types: tuple[Type, ...]) -> Callable[..., None]:
-    """The function, for arrays of these types."""
-    scope: dict[str, Any] = {"sqrt": np.sqrt, "inf": np.inf, "nan": np.nan}
+def _compiled(source: str, types: tuple[Type, ...], numbers: tuple[str, ...]) -> Callable[..., None]:
+    """The function, for arrays of these types and numbers of these dtypes."""
+    scope: dict[str, Any] = {"sqrt": np.sqrt}
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
     exec(source, scope)  # which _Writer wrote, of expressions.py's templates and of numbers
     try:
@@ -175,7 +187,8 @@ def _compiled(source: str, types: tuple[Type, ...]) -> Callable[..., None]:
                 numba.types.Array(numba.from_dtype(np.dtype(dtype)), axes, "C", readonly=not is_stored)
                 for dtype, axes, is_stored in types
             ]
-            decorated = numba.njit(numba.void(*arrays), nogil=True, error_model="numpy")
+            floats = [numba.from_dtype(np.dtype(dtype)) for dtype in numbers]
+            decorated = numba.njit(numba.void(*arrays, *floats), nogil=True, error_model="numpy")
             compiled: Callable[..., None] = decorated(scope["loop"])
     except Exception as error:  # not installed, or not for this Python, this NumPy, this processor
         raise UnfusableError(f"numba: {error}") from error

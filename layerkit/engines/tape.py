@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,8 @@ _SHAPED_BY_VALUES = {
     *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
 }
 """Functions that give as much as they find: a mask and a count of repeats do, too."""
+Content: TypeAlias = tuple[Any, tuple[int, ...], tuple[int, ...], bytes]
+"""An array's dtype, shape, strides and bytes."""
 
 
 class Tape:
@@ -42,7 +44,7 @@ class Tape:
         self._held: list[tuple[Array, Number]] = []
         self._calls: list[Call] = []
         self._known: dict[Any, tuple[Any, Any]] = {}
-        self._constants: dict[int, tuple[Array, tuple[Any, bytes]]] = {}
+        self._constants: dict[int, tuple[Array, Content]] = {}
         self._targets: dict[int, Array] = {}
         self._play: list[Callable[[], object]] = []
         self._kept: Sequence[Array] = ()
@@ -78,18 +80,33 @@ class Tape:
             result = function(*args, **kwargs)
             return Constant(result, self) if isinstance(result, np.ndarray) and result.dtype != object else result
         for array in own:
-            self._constants.setdefault(id(array), (array, (array.shape, array.tobytes())))
+            self._constants.setdefault(id(array), (array, _content(array)))
         self._check_constants(own)
-        key = (function, _identity(args), _identity(tuple(kwargs.items())))
+        key = (function, self._identity(args), self._identity(tuple(kwargs.items())))
         if key not in self._known:
             # with what went in, so that no other array gets its place in memory, and with that its identity
             self._known[key] = self._called(function, args, kwargs, watched), (args, kwargs)
         return self._known[key][0]
 
+    def _identity(self, value: Any) -> Any:
+        """What tells a call's argument from every other: for a constant and a number, its type and values.
+
+        What is drawn twice, as a mask is for the way back, is so computed once.
+        """
+        if isinstance(value, list | tuple):
+            return (type(value), *map(self._identity, value))
+        if isinstance(value, slice):
+            return (slice, value.start, value.stop, value.step)
+        if isinstance(value, float | complex | np.inexact):
+            return (type(value), repr(value))  # 0.0 and -0.0 are equal, and not the same
+        if id(value) in self._constants:
+            return self._constants[id(value)][1]
+        return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
+
     def _check_constants(self, arrays: Iterable[Array]) -> None:
         """Raise UnrecordableError if an array that a part made, and used, was changed in place since then."""
         for array in arrays:
-            if (array.shape, array.tobytes()) != self._constants[id(array)][1]:
+            if _content(array) != self._constants[id(array)][1]:
                 raise UnrecordableError("a part changes an array in place")
 
     def _called(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> Any:
@@ -191,15 +208,8 @@ class Tape:
         return loop_of(needed_for(self._calls, {id(root_of(value)) for value, _ in stores}), stores)
 
 
-def _identity(value: Any) -> Any:
-    """What tells a call's argument from every other: an array is itself alone, a number its type and value."""
-    if isinstance(value, list | tuple):
-        return (type(value), *map(_identity, value))
-    if isinstance(value, slice):
-        return (slice, value.start, value.stop, value.step)
-    if isinstance(value, float | complex | np.inexact):
-        return (type(value), repr(value))  # 0.0 and -0.0 are equal, and not the same
-    return (type(value), id(value) if isinstance(value, np.ndarray) or value.__hash__ is None else value)
+def _content(array: Array) -> Content:
+    return array.dtype, array.shape, array.strides, array.tobytes()
 
 
 def _unwrapped(value: Any, numbers: Mapping[int, Array] = {}) -> Any:

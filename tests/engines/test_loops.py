@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from extras import NEEDS_NUMBA
 
+from layerkit.engines import loops
 from layerkit.engines.calls import Call
 from layerkit.engines.expressions import UnfusableError
 from layerkit.engines.loops import is_fusable, loop_of
@@ -119,6 +120,16 @@ def test_a_number_of_python_takes_the_dtype_of_the_array(value: Any) -> None:
     expect_bits(given_by(called(np.multiply, x, value)), x * np.float32(value))
 
 
+def test_calls_that_differ_in_their_numbers_alone_have_one_loop() -> None:
+    x = RNG.normal(size=100)
+    calls = [called(np.multiply, x, number) for number in (0.25, float("inf"))]
+    first, second = (loop_of([call], [(call.out, call.out)]) for call in calls)
+    assert first.run is second.run
+    for loop, call in zip((first, second), calls, strict=True):
+        loop.over()()
+        expect_bits(call.out, np.multiply(*call.args))
+
+
 @pytest.mark.parametrize("shape", [(4, 3), (5, 4, 3)])
 @pytest.mark.parametrize(
     "beside", [lambda x: x[..., :1], lambda x: x[0], lambda x: x.sum(), lambda x: x.sum(keepdims=True)]
@@ -199,15 +210,22 @@ def without_its_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numba.core.config.DISABLE_JIT", 1)
 
 
+@pytest.fixture
+def nothing_compiled() -> None:
+    """What is compiled is kept, for whoever has the same loop."""
+    loops._compiled.cache_clear()
+
+
+@pytest.mark.usefixtures("nothing_compiled")
 @pytest.mark.parametrize("without", [without_numba, without_its_compiler])
 def test_where_numba_compiles_nothing_a_loop_is_refused(without: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch)
-    # a call that no other test has: what is compiled is kept
-    call = called(np.multiply, X, 0.123456789 if without is without_numba else 0.987654321)
+    call = called(np.multiply, X, 2.0)
     with pytest.raises(UnfusableError, match=r"(?i)numba"):
         loop_of([call], [(call.out, call.out)])
 
 
+@pytest.mark.usefixtures("nothing_compiled")
 def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
     import numba
 
@@ -219,7 +237,7 @@ def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch)
         return compiled(*options, **more)
 
     monkeypatch.setattr(numba, "njit", interrupted)
-    call = called(np.multiply, X, 0.55555)
+    call = called(np.multiply, X, 2.0)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -229,4 +247,4 @@ def test_an_interrupt_waits_until_numba_is_done(monkeypatch: pytest.MonkeyPatch)
     finally:
         signal.signal(signal.SIGINT, before)
     monkeypatch.undo()
-    expect_bits(given_by(call), X * 0.55555)
+    expect_bits(given_by(call), X * 2.0)

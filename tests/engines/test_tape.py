@@ -105,6 +105,25 @@ def test_playing_gives_what_calling_gives(name: str, order: Any) -> None:
         np.testing.assert_allclose(played(FUNCTIONS[name], x), FUNCTIONS[name](x), rtol=1e-13)
 
 
+OWN = np.array([[0.0, 1.0], [2.0, 3.0]])
+
+
+def test_a_call_of_equal_constants_is_made_once() -> None:
+    tape = Tape()
+    x = tape.watch(np.ones((2, 2)))
+    assert (x + OWN).array is (x + OWN.copy()).array
+
+
+@pytest.mark.parametrize(
+    "other",
+    [np.array([[-0.0, 1.0], [2.0, 3.0]]), OWN.view(np.int64), OWN.reshape(4)[:2], OWN.copy(order="F"), OWN[:, :1]],
+)
+def test_a_call_of_another_constant_is_another(other: np.ndarray) -> None:
+    tape = Tape()
+    x = tape.watch(np.ones((2, 2)))
+    assert (x + OWN).array is not (x + other).array
+
+
 @pytest.mark.parametrize("view", [lambda g: g[0], lambda g: np_of(g).reshape(g, (-1, 1)), lambda g: g.T])
 @pytest.mark.parametrize("first", [True, False])
 def test_an_array_and_a_view_of_it_both_end_up_where_they_are_due(view: Callable[[Any], Any], first: bool) -> None:
