@@ -11,6 +11,9 @@ import numpy as np
 
 from layerkit.engines.calls import Call
 
+# the same, but of two zeros the first, as clip has it
+_AT_LEAST = "{1} if {0} < {1} or {1} != {1} else {0}"
+_AT_MOST = "{1} if {0} > {1} or {1} != {1} else {0}"
 _OF_FLOATS = {
     np.add: "{} + {}",
     np.subtract: "{} - {}",
@@ -20,9 +23,12 @@ _OF_FLOATS = {
     np.square: "{0} * {0}",
     np.sqrt: "sqrt({})",
     np.absolute: "abs({})",
+    np.floor: "floor({})",
+    np.sign: "1 if {0} > 0 else -1 if {0} < 0 else 0 if {0} == 0 else {0}",
     # NaN where one of them is; of two zeros the second, as NumPy has it
     np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",
     np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
+    np.clip: _AT_MOST.format(f"({_AT_LEAST})", "{2}"),
 }
 _OF_WORDS = {
     np.add: "{} + {}",
@@ -34,14 +40,31 @@ _OF_WORDS = {
     np.right_shift: "{} >> {}",
 }
 """Functions of uint32, of which random numbers are made."""
-_KNOWN: dict[str, dict[Any, str]] = {"float32": _OF_FLOATS, "float64": _OF_FLOATS, "uint32": _OF_WORDS, "bool": {}}
+_OF_CONDITIONS = {
+    np.bitwise_and: "{} & {}",
+    np.bitwise_or: "{} | {}",
+    np.bitwise_xor: "{} ^ {}",
+    np.invert: "not {}",
+    np.logical_and: "{} & {}",
+    np.logical_or: "{} | {}",
+    np.logical_not: "not {}",
+}
+_KNOWN: dict[str, dict[Any, str]] = {
+    "float32": _OF_FLOATS,
+    "float64": _OF_FLOATS,
+    "uint32": _OF_WORDS,
+    "bool": _OF_CONDITIONS,
+}
 """The functions that a loop may have, by the dtype of their operands and results, as Python has them for one number."""
 _COMPARISONS = {
     np.less: "{} < {}",
     np.less_equal: "{} <= {}",
     np.greater: "{} > {}",
     np.greater_equal: "{} >= {}",
+    np.equal: "{} == {}",
+    np.not_equal: "{} != {}",
 }
+_FILLED = {np.zeros_like: "0", np.ones_like: "1"}
 
 
 class UnfusableError(Exception):
@@ -61,6 +84,8 @@ def expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
         source = next(call.arrays()).dtype.name
         if source in ("float32", "float64"):
             return _COMPARISONS[function], args, [source, source]
+    elif function in _FILLED and dtype in _KNOWN:
+        return _FILLED[function], (), []
     elif (template := _KNOWN.get(dtype, {}).get(function)) and not _shifts_far(function, args):
         return template, args, [dtype] * len(args)
     raise UnfusableError

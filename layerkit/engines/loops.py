@@ -176,7 +176,7 @@ def _index(array: Array, shape: tuple[int, ...]) -> str:
 @lru_cache(maxsize=256)
 def _compiled(source: str, types: tuple[Type, ...], numbers: tuple[str, ...]) -> Callable[..., None]:
     """The function, for arrays of these types and numbers of these dtypes."""
-    scope: dict[str, Any] = {"sqrt": np.sqrt}
+    scope: dict[str, Any] = {"sqrt": np.sqrt, "floor": np.floor}
     scope |= {name: np.dtype(name).type for name in ("float32", "float64", "uint32")}
     exec(source, scope)  # which _Writer wrote, of expressions.py's templates and of numbers
     try:

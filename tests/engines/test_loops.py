@@ -19,8 +19,9 @@ pytestmark = NEEDS_NUMBA
 
 RNG = np.random.default_rng(3)
 BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum]
-UNARY = [np.negative, np.square, np.sqrt, np.absolute]
-COMPARISONS = [np.less, np.less_equal, np.greater, np.greater_equal]
+UNARY = [np.negative, np.square, np.sqrt, np.absolute, np.floor, np.sign]
+COMPARISONS = [np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal]
+CONDITIONS = [np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert, np.logical_and, np.logical_or, np.logical_not]
 WORDS = [np.add, np.multiply, np.bitwise_and, np.bitwise_or, np.bitwise_xor]
 
 
@@ -64,6 +65,27 @@ def expect_bits(found: np.ndarray, due: np.ndarray) -> None:
 @pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
 def test_a_function_of_floats_gives_the_bits_of_numpy(function: np.ufunc, dtype: Any) -> None:
     args = numbers(dtype)[: function.nin]
+    expect_bits(given_by(called(function, *args)), function(*args))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("low", [-2.0, -0.0, 0.0, 0.1, float("nan"), float("-inf")])
+@pytest.mark.parametrize("high", [-1.0, -0.0, 0.0, 6, float("nan"), float("inf")])
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_clip_gives_the_bits_of_numpy(low: float, high: float, dtype: Any) -> None:
+    x = numbers(dtype)[0]
+    expect_bits(given_by(called(np.clip, x, low, high)), np.clip(x, low, high))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint32, np.bool_])
+@pytest.mark.parametrize("function", [np.zeros_like, np.ones_like])
+def test_an_array_of_one_number_is_filled(function: Any, dtype: Any) -> None:
+    expect_bits(given_by(called(function, np.full(9, 7, dtype))), function(np.full(9, 7, dtype)))
+
+
+@pytest.mark.parametrize("function", CONDITIONS)
+def test_a_function_of_conditions_gives_that_of_numpy(function: np.ufunc) -> None:
+    args = RNG.integers(0, 2, (2, 100)).astype(bool)[: function.nin]
     expect_bits(given_by(called(function, *args)), function(*args))
 
 
