@@ -14,6 +14,7 @@ from layerkit.engines.checks import check_optimizer
 from layerkit.engines.session import Recipe, State
 from layerkit.network import Network, equal_weights
 from layerkit.ops import Array
+from layerkit.part import naming
 from layerkit.rehearsal import rehearse
 
 
@@ -118,7 +119,8 @@ def explain(
             for name, gradient in gradients.items():
                 held = {slot: np.array(own[name]) for slot, own in state.slots.items()}
                 taken = gradient if shrink == 1.0 else gradient * shrink
-                updated[name], changed = optimizer.update(state.parameters[name], taken, held, now)
+                with naming(optimizer, "update", "optimizer"):
+                    updated[name], changed = optimizer.update(state.parameters[name], taken, held, now)
                 for slot in slots:
                     slots[slot][name] = changed[slot]
             for stage, own in zip(network.stages, network.updates(contexts), strict=True):

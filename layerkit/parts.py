@@ -146,7 +146,8 @@ class Optimizer(Part, kind="optimizer"):
         rate = getattr(self, "learning_rate", None)
         if rate is None or (isinstance(factor, float) and factor == 1.0):
             return self
-        return self.model_copy(update={"learning_rate": rate * factor})
+        # made anew, for what a part has worked out of its fields belongs to the old rate
+        return self.model_construct(**{**dict(self), "learning_rate": rate * factor})
 
 
 class Pace(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Dense, Layer, Model, Parameter, Zeros
+from layerkit import SGD, Dense, Layer, Model, Parameter, PartError, Zeros
 from layerkit.entry import Entry
 from layerkit.errors import Notice
 
@@ -143,6 +143,20 @@ def test_what_decides_the_update_is_shown(tmp_path: Path, cli: Any) -> None:
     assert "  the schedule multiplies the learning_rate by 0.5\n" in shown
     assert f"  clip_norm multiplies the gradients by {found['clip_factor']!r}\n" in shown
     assert f"    momentum after  {found['updated_slots']['momentum'][name]}\n" in shown
+
+
+class Tires(SGD):
+    """Fails at its second step."""
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return super().update(parameter, gradient, slots, step / (2.0 - step))
+
+
+def test_an_optimizer_that_fails_at_this_step_is_named() -> None:
+    subject = Model(input=[2], layers=[Dense(units=2)], loss="half_squared_error", optimizer=Tires())
+    subject.train(X, T, steps=1)
+    with pytest.raises(PartError, match=r"optimizer: Tires\.update fails: ZeroDivisionError"):
+        subject.explain(X, T)
 
 
 def test_what_explain_gives_is_nobody_elses() -> None:

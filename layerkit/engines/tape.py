@@ -19,7 +19,7 @@ from layerkit.engines.fusing import A_CALL, fusing
 from layerkit.engines.loops import Loop, loop_of
 from layerkit.engines.recorded import Condition, Constant, Number, Recorded, RecordedNumber, UnrecordableError
 from layerkit.engines.sharing import SMALL, needed_for, sharing_memory
-from layerkit.ops import Array
+from layerkit.ops import Array, sum_by_index
 from layerkit.rehearsal import read_only
 
 _OF_KIND_AND_SHAPE = {np.ndim, np.size, np.isscalar, np.can_cast, np.iscomplexobj, np.isrealobj}
@@ -30,8 +30,11 @@ _SHAPED_BY_VALUES = {
     *(np.nonzero, np.flatnonzero, np.argwhere, np.compress, np.extract, np.trim_zeros, np.bincount),
     *(np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values),
     *(np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d),
+    *(np.arange, np.zeros, np.ones, np.empty, np.full, np.eye, np.identity, np.tri),
 }
-"""Functions that give as much as they find: a mask and a count of repeats do, too."""
+"""Functions that give as much as they find, or as they are told."""
+_TAKES_PLACES = {operator.getitem, np.take, np.take_along_axis, np.searchsorted, np.isin, sum_by_index}
+"""Functions that take whole numbers beside their first argument, and give the same shape whatever these are."""
 Content: TypeAlias = tuple[Any, tuple[int, ...], tuple[int, ...], bytes]
 """An array's dtype, shape, strides and bytes."""
 
@@ -225,14 +228,14 @@ def _unwrapped(value: Any, numbers: Mapping[int, Array] = {}) -> Any:
 
 def _is_shaped_by_values(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], watched: list[Array]) -> bool:
     """Whether a part may go by the result's shape, and with it by values that no other step has."""
-    deciding: list[Any]
-    if function is operator.getitem:  # by a mask
-        deciding = [each for each in flattened((args[1],)) if isinstance(each, np.ndarray) and each.dtype == bool]
-    elif function is np.repeat:
-        deciding = [*args[1:2], kwargs.get("repeats")]
-    else:
-        return function in _SHAPED_BY_VALUES or (function is np.where and len(args) == 1)
-    return any(each is own for each in deciding for own in watched)
+    if function in _SHAPED_BY_VALUES or (function is np.where and len(args) == 1):
+        return True
+    if isinstance(function, np.ufunc) or function in _STEADY:
+        return False
+    # a mask where places are due; elsewhere a size, a count, an axis, an offset
+    kinds = "b" if function in _TAKES_PLACES else "biu"
+    beside = [each for each in flattened((args[1:], *kwargs.values())) if isinstance(each, np.ndarray)]
+    return any(each is own and each.dtype.kind in kinds for each in beside for own in watched)
 
 
 def _guarded(value: Any) -> Any:

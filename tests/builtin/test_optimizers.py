@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import PrivateAttr
 
 from layerkit import SGD, Adam, Optimizer
 
@@ -57,6 +59,33 @@ def test_an_optimizer_is_elementwise_so_blocks_may_be_updated_apart(part: Optimi
 def test_the_dtype_is_the_parameters(part: Optimizer, dtype: str, to_array: Callable[[Any], Any]) -> None:
     w = to_array(np.ones(3, dtype=dtype))
     assert run(part, w, [w, w]).dtype == w.dtype
+
+
+class Doubled(Optimizer):
+    """What it works out of its learning_rate once."""
+
+    learning_rate: float = 0.1
+    _thrice: float = PrivateAttr()
+
+    def model_post_init(self, context: Any) -> None:
+        self._thrice = 3.0 * self.learning_rate
+
+    @cached_property
+    def twice(self) -> float:
+        return 2.0 * self.learning_rate
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ()
+
+    def update(self, parameter: Any, gradient: Any, slots: Any, step: Any) -> Any:
+        return parameter - (self.twice + self._thrice) * gradient, {}
+
+
+def test_another_rate_holds_for_what_an_optimizer_works_out_of_its_rate() -> None:
+    part, w = Doubled(), np.zeros(1)
+    assert run(part, w, [np.ones(1)]) == pytest.approx(-0.5)
+    assert run(part.at(0.1), w, [np.ones(1)]) == pytest.approx(-0.05)
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from layerkit.engines.recorded import Number, UnrecordableError
 from layerkit.engines.sharing import SMALL
 from layerkit.engines.tape import Tape
+from layerkit.ops import sum_by_index
 
 RNG = np.random.default_rng(5)
 
@@ -178,6 +179,48 @@ def is_its_own(x: Any) -> bool:
 def test_what_looks_at_values_is_not_recorded(look: Callable[[Any], Any]) -> None:
     with pytest.raises((UnrecordableError, TypeError)):
         look(Tape().watch(np.ones((1, 1))))
+
+
+def count(x: Any) -> Any:
+    """How many numbers of x are above 0."""
+    return np_of(x).sum(np_of(x).astype(x > 0.0, np_of(x).int64))
+
+
+SHAPED: dict[str, Callable[[Any], Any]] = {
+    "a mask": lambda x: x[x > 0.0],
+    "a mask of columns": lambda x: x[:, x[0] > 0.0],
+    "places that are found": lambda x: np_of(x).nonzero(x)[0],
+    "a range": lambda x: np_of(x).arange(count(x)),
+    "an array of zeros": lambda x: np_of(x).zeros(count(x)),
+    "a shape": lambda x: np_of(x).broadcast_to(x[0, 0], (count(x), 1)),
+    "a new shape": lambda x: np_of(x).reshape(x, (-1, count(x) // count(x))),
+    "repeats": lambda x: np_of(x).repeat(x, count(x)),
+    "tiles": lambda x: np_of(x).tile(x, (1, count(x))),
+    "where to split": lambda x: np_of(x).split(x, [count(x)], axis=1)[0],
+    "which diagonal": lambda x: np_of(x).linalg.diagonal(x, offset=count(x)),
+    "an axis": lambda x: np_of(x).sum(x, axis=count(x) - count(x)),
+}
+
+
+@pytest.mark.parametrize("what", SHAPED)
+def test_what_has_a_shape_that_values_decide_is_not_recorded(what: str) -> None:
+    with pytest.raises(UnrecordableError):
+        SHAPED[what](Tape().watch(np.ones((3, 2))))
+
+
+PLACES: dict[str, Callable[[Any], Any]] = {
+    "of rows": lambda x: x[np_of(x).argmax(x, axis=0)],
+    "to take": lambda x: np_of(x).take(x, np_of(x).argsort(x[0]), axis=1),
+    "to take along an axis": lambda x: np_of(x).take_along_axis(x, np_of(x).argsort(x, axis=1), axis=1),
+    "to sum by": lambda x: sum_by_index(x, np_of(x).argsort(x[:, 0]) // 4, 10),
+    "in order": lambda x: np_of(x).sort(np_of(x).argsort(x, axis=0), axis=0) + np_of(x).argsort(x, axis=0),
+    "to choose by": lambda x: np_of(x).where(np_of(x).argsort(x, axis=1) > 9, x, 0.0),
+}
+
+
+@pytest.mark.parametrize("what", PLACES)
+def test_places_that_values_decide_are_recorded(what: str) -> None:
+    np.testing.assert_array_equal(played(PLACES[what], X), PLACES[what](X))
 
 
 def halving(x: Any) -> Any:
