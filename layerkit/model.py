@@ -47,7 +47,7 @@ from layerkit.planning import (
 )
 from layerkit.rehearsal import check_output
 from layerkit.standing import first_state, saved_held_out, saved_state, standing
-from layerkit.training import ROWS_PER_PASS, Progress, Report, Run, Trained, figures, train
+from layerkit.training import SAMPLE, Progress, Report, Run, Trained, figures, train
 
 if TYPE_CHECKING:
     from layerkit.explain import Explanation
@@ -209,7 +209,7 @@ class Model:
         """The same, so many rows at a time that they fit into memory, whatever the file."""
         tables, session = reading.given(self._document, self._folder, x, targets=False), self.session()
         rows = (Rows(each, each[:, :0]) for each in (encoding.inputs(self._document, table) for table in tables))
-        for block in regrouped(rows, repeat(ROWS_PER_PASS)):
+        for block in regrouped(rows, repeat(self.network.rows_per_pass)):
             y = session.predict(block.x)
             check_output(self.network, self._current().parameters, block.x, y)
             yield y
@@ -220,7 +220,7 @@ class Model:
             prepared = self._prepared(self._tables(None, y))
             return self._figures(self.session(), prepared.validation or prepared.training)
         session, side = self.session(), Side(some(self._tables(x, y)), Nothing(), False)
-        return self._figures(session, Streamed(side, encoder(self._document), ROWS_PER_PASS))
+        return self._figures(session, Streamed(side, encoder(self._document), self.network.rows_per_pass))
 
     def explain(self, x: Any = None, y: Any = None, *, weights: Any = None) -> Explanation:
         """Every number of one forward pass, one backward pass and one step over these rows; nothing is changed.
@@ -309,7 +309,7 @@ class Model:
     ) -> Trained:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
         session, first = self.session(run), self.step
-        sample = InMemory(next(run.rows.blocks(ROWS_PER_PASS)))
+        sample = InMemory(next(run.rows.blocks(SAMPLE)))
         before = self._figures(session, sample)["loss"]
 
         def follow() -> None:
@@ -394,7 +394,9 @@ class Model:
         return self._state
 
     def _figures(self, session: Session, rows: Source) -> Figures:
-        return figures(session, rows, metrics_of(self._document), lambda y: encoding.in_units(self._document, y))
+        metrics = metrics_of(self._document)
+        at_once = self.network.rows_per_pass
+        return figures(session, rows, at_once, metrics, lambda y: encoding.in_units(self._document, y))
 
 
 def _quiet(progress: Progress) -> None:

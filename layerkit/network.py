@@ -18,6 +18,10 @@ from layerkit.part import naming
 from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape
 from layerkit.random import Random
 
+ROWS_PER_PASS = 8192
+BYTES_PER_PASS = 2**25
+_ITEMSIZE: dict[Dtype, int] = {"float32": 4, "float64": 8}
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -70,6 +74,13 @@ class Network:
     def output_shape(self) -> Shape:
         """The shape of one row that comes out."""
         return self.stages[-1].output_shape
+
+    @property
+    def rows_per_pass(self) -> int:
+        """How many rows of many go through at once: what all stages give them has 32 MiB at most. A power of two."""
+        numbers = prod(self.input_shape) + sum(prod(stage.output_shape) for stage in self.stages)
+        rows = min(BYTES_PER_PASS // (max(numbers, 1) * _ITEMSIZE[self.dtype]), ROWS_PER_PASS)
+        return 1 << max(rows.bit_length() - 1, 0)
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -292,5 +303,4 @@ def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
     row = [(prod(stage.output_shape), stage) for stage in stages]
     numbers = sum(size for size, _ in parameters) * (3 + 2 * slots) + sum(size for size, _ in row)
     largest = max(parameters + row, key=lambda counted: counted[0])
-    itemsize = {"float32": 4, "float64": 8}[dtype]
-    check_fits(numbers * itemsize, f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)
+    check_fits(numbers * _ITEMSIZE[dtype], f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)

@@ -147,7 +147,7 @@ class Optimizer(Part, kind="optimizer"):
         if rate is None or (isinstance(factor, float) and factor == 1.0):
             return self
         # made anew, for what a part has worked out of its fields belongs to the old rate
-        return type(self).model_construct(**{**dict(self), "learning_rate": rate * factor})
+        return type(self).model_construct(**{**dict(self), "learning_rate": rate * factor})  # type: ignore[return-value]
 
 
 class Pace(NamedTuple):

@@ -19,7 +19,8 @@ from layerkit.parts import Metric
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
 MOST_STEPS_PER_CALL = 2**14
-ROWS_PER_PASS = 8192
+SAMPLE = 8192
+"""Rows of which the losses before and after are taken."""
 
 
 class Progress(NamedTuple):
@@ -161,11 +162,11 @@ def _progress(run: Run, step: int, first: int, loss: float, seconds: float, hist
 
 
 def figures(
-    session: Session, source: Source, metrics: Mapping[str, Metric], for_people: Callable[[Array], Array]
+    session: Session, source: Source, rows: int, metrics: Mapping[str, Metric], for_people: Callable[[Array], Array]
 ) -> Figures:
-    """The mean loss over the rows and each metric, block by block. `for_people` gives outputs their own units."""
+    """The mean loss and each metric, so many rows at once. `for_people` gives outputs their own units."""
     total, sums = 0.0, dict[str, Any]()
-    for block in source.blocks(ROWS_PER_PASS):
+    for block in source.blocks(rows):
         y, losses = session.losses(block)
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():

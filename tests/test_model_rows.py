@@ -15,6 +15,7 @@ from layerkit import (
     Column,
     DataError,
     Dense,
+    Layer,
     Model,
     Notice,
 )
@@ -163,3 +164,30 @@ def test_a_column_of_several_labels_a_row_is_trained_in_silence() -> None:
         warnings.simplefilter("error")
         model.train({"x": [1.0, 2.0, 3.0], "y": ["ab", "b", "a"]}, steps=1)
     assert len(model.labels({"x": [1.0]})["y"]) == 1
+
+
+class Counted(Layer):
+    """How many rows go through at once where nothing is trained."""
+
+    def forward(self, params: Any, x: Any, context: Any) -> Any:
+        SEEN.append(len(x))
+        return 2.0 * x
+
+    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Any) -> Any:
+        return 2.0 * dy
+
+
+SEEN: list[int] = []
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate", "train"])
+def test_no_more_rows_go_through_at_once_than_memory_is_set_aside_for(
+    verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = Model(input=[4], layers=[Dense(units=4), Counted()], loss="half_squared_error", optimizer="sgd")
+    x = np.ones((100, 4), np.float32)
+    monkeypatch.setattr("layerkit.network.BYTES_PER_PASS", 16 * 12 * 4)
+    SEEN.clear()
+    getattr(model, verb)(*([x] if verb == "predict" else [x, x]), **({"epochs": 1} if verb == "train" else {}))
+    assert SEEN.count(16) >= 6
+    assert max(rows for rows in SEEN if rows != 32) == 16  # 32 rows are a batch of training's

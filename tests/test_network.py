@@ -270,3 +270,8 @@ def test_a_layer_on_whole_numbers_knows_the_networks_dtype(engine: str, dtype: s
     trained = model.train([[0, 1], [4, 4]], [[1.0], [2.0]], steps=20)
     assert trained.loss < trained.loss_before
     assert model.predict([[0, 1]]).dtype == dtype
+
+
+@pytest.mark.parametrize(("units", "due"), [(4, 8192), (2**10, 2**11), (2**20, 2), (2**24, 1)])
+def test_the_wider_a_network_is_the_fewer_rows_go_through_at_once(units: int, due: int) -> None:
+    assert network(dense(units)).rows_per_pass == due
