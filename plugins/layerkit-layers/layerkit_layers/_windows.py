@@ -14,6 +14,9 @@ __all__ = ["Padding", "Sizes", "Slide", "pair", "slides"]
 
 Padding: TypeAlias = Literal["valid", "same"]
 
+_ALWAYS = 64
+"""So long a window or stride may be on any axis, as large kernels are on an image that was pooled down."""
+
 
 def _check_sizes(value: Any) -> Any:
     both = value if isinstance(value, list | tuple) else [value, value]
@@ -102,6 +105,13 @@ def slides(
             f"the window of {down.window} by {across.window} is larger than the image of {down.size} by {across.size}; "
             '"padding": "same" lets it stand over the edge'
         )
+    for what, sizes in (("window", pair(window)), ("stride", pair(stride))):
+        # every place of a window and every phase of a stride is computed, and beyond twice the axis they add nothing
+        if any(size > max(2 * length, _ALWAYS) for size, length in zip(sizes, shape[:2], strict=True)):
+            raise ValueError(
+                f"the {what} of {sizes[0]} by {sizes[1]} is far larger than the image of {shape[0]} by {shape[1]}; "
+                f"along each side up to {_ALWAYS} will do, or twice the side where that is more"
+            )
     return down, across
 
 

@@ -240,6 +240,11 @@ def test_the_number_of_windows(size: int, window: int, stride: int, valid: int |
         assert Conv2D(**layer).output_shape((size, size, 3)) == (valid, valid, 1)
 
 
+@pytest.mark.parametrize(("size", "window"), [(1, 64), (14, 47), (50, 100)])
+def test_a_window_may_be_longer_than_the_axis_as_large_kernels_deep_in_a_network_are(size: int, window: int) -> None:
+    assert MaxPool2D(pool_size=window, padding="same").output_shape((size, size, 2)) == (1, 1, 2)
+
+
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
@@ -248,6 +253,9 @@ def test_the_number_of_windows(size: int, window: int, stride: int, valid: int |
         (AveragePool2D(), (2, 2, 2, 2), "images are due"),
         (GlobalAveragePool2D(), (4,), "images are due"),
         (MaxPool2D(pool_size=[1, 3]), (2, 2, 1), "1 by 3 is larger than the image of 2 by 2"),
+        (MaxPool2D(pool_size=[10**9, 1], padding="same"), (4, 1, 1), "window of 1000000000 by 1 is far larger than"),
+        (AveragePool2D(pool_size=[1, 101], padding="same"), (4, 50, 1), "window of 1 by 101 is .* or twice the side"),
+        (Conv2D(filters=1, kernel_size=1, stride=65), (9, 9, 1), "stride of 65 by 65 is .* of 9 by 9; .* up to 64"),
         (LayerNorm(), (), "last axis"),
         (BatchNorm(), (), "last axis"),
         (Embedding(categories=[2, 3], units=1), (3,), "lists 2 columns where the last axis has 3"),
