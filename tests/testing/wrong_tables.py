@@ -25,6 +25,14 @@ class LastBlock(Number):
         return Number.fit(self.model_copy(update=fields), values) if len(values) else self
 
 
+class LargestOfLastBlock(Number):
+    """Divides by the largest number, and forgets those of the blocks before."""
+
+    def fit(self, values: Sequence[Any], units: int | None = None) -> Any:
+        deviation = float(max(Number(column="a", scale="none").encode(values)[:, 0], default=self.deviation or 1.0))
+        return self.model_copy(update={"mean": 0.0, "deviation": deviation})
+
+
 class WidthOff(Number):
     @property
     def width(self) -> int:
@@ -107,6 +115,7 @@ class Rounds(Number):
 
 WRONG: list[tuple[Part, str, str]] = [
     (LastBlock(column="a"), "blocks", "fitted in blocks"),
+    (LargestOfLastBlock(column="a"), "blocks", "fitted in blocks"),
     (WidthOff(column="a"), "width", "another shape"),
     (TwoNames(column="a"), "names", "as many different texts"),
     (NotDecoded(column="a"), "decoding", "doesn't come back"),
