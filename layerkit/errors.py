@@ -71,6 +71,16 @@ class CellError(ValueError):
         self.index = index
 
 
+_READ_ONLY = tuple(f"{written} is read-only" for written in ("assignment destination", "output array", "sort array"))
+"""How NumPy says that an array which can't be written is written into."""
+
+
+def told(error: Exception) -> str:
+    """What a part raised, in one sentence: its class, its words, and what would work where these don't say it."""
+    advice = ": it changes an array that it was given: make a new one" if str(error).endswith(_READ_ONLY) else ""
+    return f"{type(error).__name__}: {error}{advice}"
+
+
 class Notice(UserWarning):
     """Something worth knowing that stops nothing; the command line prints it on stderr."""
 

@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from layerkit import registry
 from layerkit.declared import Declared, refuse
-from layerkit.errors import CellError, LayerkitError, PartError
+from layerkit.errors import CellError, LayerkitError, PartError, told
 
 KINDS: dict[str, type["Part"]] = {}
 """The abstract class of each kind; each enters itself."""
@@ -110,7 +110,7 @@ def naming(part: Part, method: str, where: str) -> Iterator[None]:
     except (LayerkitError, CellError, PydanticCustomError, MemoryError):
         raise
     except Exception as error:
-        raise PartError(f"{type(part).__name__}.{method} fails: {type(error).__name__}: {error}", where) from error
+        raise PartError(f"{type(part).__name__}.{method} fails: {told(error)}", where) from error
 
 
 def unnamed(part: Part) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.context import Context
-from layerkit.errors import LayerkitError, PartError
+from layerkit.errors import LayerkitError, PartError, told
 from layerkit.network import Network, Stage
 from layerkit.ops import Array
 from layerkit.part import Part, naming
@@ -134,7 +134,7 @@ def _called(
             raise
         raise type(error)(f"{name}: {error}", where) from error
     except Exception as error:
-        raise PartError(f"{name} fails: {type(error).__name__}: {error}", where) from error
+        raise PartError(f"{name} fails: {told(error)}", where) from error
     if not hasattr(found, "__array_namespace__"):
         raise PartError(f"{name} gives {type(found).__name__} where an array is due", where)
     if found.shape != shape:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.errors import told
+
 
 class CheckFailed(AssertionError):  # noqa: N818
     """A part breaks its contract. `shown` is printed under the message: the input, what was found, what was due."""
@@ -61,7 +63,7 @@ def calling(what: str, **given: Any) -> Iterator[None]:
         own = [place for place in places if place[0].f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES]
         frame, line = (own or places)[-1]
         where = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
-        raise CheckFailed(f"{what} raises {type(error).__name__}: {error} ({where})", **given) from error
+        raise CheckFailed(f"{what} raises {told(error)} ({where})", **given) from error
 
 
 @contextmanager

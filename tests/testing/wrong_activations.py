@@ -331,7 +331,7 @@ WRONG: list[tuple[type[Activation], str, str]] = [
     (IgnoresUpstream, "gradient_of_x", "the upstream gradient is left out"),
     (Wide, "dtype", "for float32, y"),
     (WideDerivative, "dtype", "for float32, dL/dx"),
-    (Overwrites, "arguments", "read-only"),
+    (Overwrites, "arguments", "output array is read-only: it changes an array that it was given: make a new one"),
     (OverwritesBackward, "arguments", "read-only"),
     (Remembers, "purity", "kept on self"),
     (RemembersElsewhere, "purity", "depends on the forward pass before it"),
