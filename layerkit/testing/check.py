@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
 
 from layerkit.errors import told
+from layerkit.part import Part
 
 
 class CheckFailed(AssertionError):  # noqa: N818
@@ -47,23 +48,32 @@ def check(*after: str) -> Callable[[Callable[[Any], None]], Check]:
     return made
 
 
-_LIBRARIES = {"layerkit", "numpy", "array_api_strict", "jax", "pydantic", "contextlib"}
-
-
 @contextmanager
 def calling(what: str, **given: Any) -> Iterator[None]:
-    """Turn whatever a part raises inside into a CheckFailed that says where."""
+    """Turn whatever a part raises inside into a CheckFailed, caused by that: `place_of` says where."""
     try:
         yield
     except (CheckFailed, CheckSkipped):
         raise
     except Exception as error:
-        places = [*traceback.walk_tb(error.__traceback__)]
-        # the part's own line, not that of a library deep below it
-        own = [place for place in places if place[0].f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES]
-        frame, line = (own or places)[-1]
-        where = f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
-        raise CheckFailed(f"{what} raises {told(error)} ({where})", **given) from error
+        raise CheckFailed(f"{what} raises {told(error)}", **given) from error
+
+
+_LIBRARIES = {"layerkit", "numpy", "array_api_strict", "jax", "pydantic", "contextlib"}
+
+
+def place_of(error: BaseException, part: Part) -> str:
+    """Where this was raised: the last line of the part's own package, or else of what is no library of the kit's."""
+    places = [*walk_tb(error.__traceback__)]
+    packages = [_package(frame.f_globals.get("__name__", "")) for frame, _ in places]
+    own = [place for place, package in zip(places, packages) if package == _package(type(part).__module__)]
+    others = [place for place, package in zip(places, packages) if package not in _LIBRARIES]
+    frame, line = (own or others or places)[-1]
+    return f"{frame.f_code.co_filename}:{line}, in {frame.f_code.co_name}"
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
 
 
 @contextmanager

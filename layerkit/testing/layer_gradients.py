@@ -69,7 +69,7 @@ def gradient_of_fields(subject: Subject) -> None:
                 expect_gradient_of_x(other, subject.shapes[0], ROWS)
             _expect_gradient_of_parameters(other, subject.shapes[0], ROWS)
         except CheckFailed as failed:
-            raise CheckFailed(f"with {name} = {value:.6g}: {failed}") from None
+            raise CheckFailed(f"with {name} = {value:.6g}: {failed}") from failed.__cause__
 
 
 def expect_gradient_of_x(subject: Subject, shape: Shape, rows: int) -> None:

@@ -14,7 +14,7 @@ from layerkit import registry
 from layerkit.errors import PartError
 from layerkit.part import Part, part_to_json
 from layerkit.parts import Shape
-from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, without_warnings
+from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, place_of, without_warnings
 
 _HOMES = {kind: f"layerkit.testing.{group.rpartition('.')[2]}" for kind, group in registry.GROUPS.items()}
 
@@ -81,7 +81,8 @@ class Suite:
         except CheckSkipped as skipped:
             return Result(check.name, "skipped", str(skipped))
         except CheckFailed as failed:
-            return Result(check.name, "failed", f"{failed}\n  part   {shown(self.part)}")
+            where = f"\n  where  {place_of(failed.__cause__, self.part)}" if failed.__cause__ else ""
+            return Result(check.name, "failed", f"{failed}{where}\n  part   {shown(self.part)}")
         return Result(check.name, "passed")
 
     def _blocker(self, check: Check) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,12 @@ def test_a_failure_shows_the_part_the_input_what_was_found_and_what_was_due() ->
     message = failures(wrong_activations.WrongFactor())["gradient_of_x"]
     for word in ("part   WrongFactor()", "input  [[", "found  ", "due    "):
         assert word in message
+
+
+@pytest.mark.parametrize("part", [wrong_activations.RaisesInALibrary, wrong_activations.RaisesInNumPy])
+def test_what_a_part_raises_is_placed_at_its_own_line(part: type[Part]) -> None:
+    message = failures(part())["shape"]
+    assert re.search(r"\n  where  .*wrong_activations\.py:\d+, in __call__\n", message)
 
 
 def test_what_a_part_raises_while_jax_compiles_it_is_said() -> None:
