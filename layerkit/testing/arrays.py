@@ -55,6 +55,14 @@ def expect_dtype(what: str, array: Array, due: str, x: Array) -> None:
         raise CheckFailed(f"{what} has another dtype than it should", input=x, found=array.dtype, due=due)
 
 
+def expect_namespace(what: str, array: Any, xp: Any, x: Any) -> None:
+    """Fail unless `array` is one of the namespace xp."""
+    if not hasattr(array, "__array_namespace__") or array.__array_namespace__() is not xp:
+        found, due = f"{type(array).__module__}.{type(array).__qualname__}", f"an array of {xp.__name__}"
+        advice = "take every function from x.__array_namespace__()"
+        raise CheckFailed(f"{what} is a {found} where {due} is due: {advice}", input=x)
+
+
 def expect_same(what: str, found: Array, due: Array, x: Any) -> None:
     """Fail unless two arrays hold the very same numbers."""
     found, due = np.asarray(found), np.asarray(due)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,7 +60,7 @@ def calling(what: str, **given: Any) -> Iterator[None]:
         raise CheckFailed(f"{what} raises {told(error)}", **given) from error
 
 
-_LIBRARIES = {"layerkit", "numpy", "array_api_strict", "jax", "pydantic", "contextlib"}
+_LIBRARIES = sys.stdlib_module_names | {"layerkit", "numpy", "array_api_strict", "jax", "pydantic"}
 
 
 def place_of(error: BaseException, part: Part) -> str:

@@ -12,7 +12,7 @@ from layerkit.context import Context, Step
 from layerkit.ops import Array
 from layerkit.parts import Activation, Layer, Parameter, Params, Shape
 from layerkit.random import Random
-from layerkit.testing.arrays import fresh, normal
+from layerkit.testing.arrays import expect_namespace, fresh, normal
 from layerkit.testing.check import CheckFailed, calling
 from layerkit.testing.suite import Options
 
@@ -124,6 +124,8 @@ class Subject:
         x, dy, params = given["x"], given["dy"], given["params"]
         with calling("forward", input=x):
             y = self.part.forward(copy(params), copy(x), context_of(xp, given)) if y is None else y
+        # backward would be given it, and be blamed
+        expect_namespace("y", y, xp, x)
         with calling("backward", input=x):
             dx = self.part.backward(copy(params), copy(x), copy(y), copy(dy), context_of(xp, given))
         gradients: Params = {}

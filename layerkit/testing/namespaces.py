@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 import numpy as np
 
-from layerkit.testing.arrays import expect_close, on
-from layerkit.testing.check import CheckFailed, CheckSkipped, calling, check
+from layerkit.testing.arrays import expect_close, expect_namespace, on
+from layerkit.testing.check import CheckSkipped, calling, check
 
 _OPERATORS = (
     "add",
@@ -43,8 +43,7 @@ def array_api_strict(subject: Any) -> None:
     with calling("on array-api-strict (the standard's functions are in x.__array_namespace__()), it", input=given):
         found = subject.compute(on(xp, given), xp)
     for name, array in found.items():
-        if not hasattr(array, "__array_namespace__") or array.__array_namespace__() is not xp:
-            raise CheckFailed(f"on array-api-strict, {name} is a {type(array).__module__} array", input=given)
+        expect_namespace(f"on array-api-strict, {name}", array, xp, given)
         expect_close(f"on array-api-strict, {name} differs from NumPy's", array, due[name], given)
 
 
