@@ -72,7 +72,9 @@ class Subject:
             domains = (_between_0_and_1,)
         for domain in domains:
             given = domain((ROWS, *self.shapes[0]), 0)
-            if np.all(np.isfinite(self.compute(given)["the loss"])):
+            loss = self.compute(given)["the loss"]
+            expect_shape("the loss", loss, (ROWS,), given["y"])
+            if np.all(np.isfinite(loss)):
                 return domain
         return domains[0]
 

@@ -31,6 +31,13 @@ class OneNumber(HalfSquaredError):
         return y.__array_namespace__().sum((y - t) ** 2)
 
 
+class Pair(HalfSquaredError):
+    """The loss, and something beside it."""
+
+    def __call__(self, y: Array, t: Array) -> Array:
+        return super().__call__(y, t), 3
+
+
 class LinkOff(BinaryCrossEntropy):
     def linked(self, z: Array, t: Array) -> Array:
         return 2.0 * super().linked(z, t)
@@ -53,6 +60,7 @@ WRONG: list[tuple[Part, str, str]] = [
     (HalfGradient(), "gradient", "0.5 times"),
     (MeanOverRows(), "rows", "alone gives another"),
     (OneNumber(), "shape", "another shape"),
+    (Pair(), "shape", "the loss is a tuple, not an array"),
     (LinkOff(), "linked", "differs from the loss"),
     (LinkGradientOff(), "linked", "-1 times"),
     (LinkOverflows(), "extremes", "not finite"),
