@@ -12,8 +12,8 @@ from layerkit.declared import faults_of
 from layerkit.errors import DocumentError, Fault
 from layerkit.part import Part
 
-CANDIDATES: tuple[Any, ...] = (3, 2, 1, 0.5, "value", True, [3], [3, 3], ["relu"], "relu", {})
-"""Tried in order for a field without a default: sizes, rates, names, lists of sizes, layers within a layer."""
+CANDIDATES: tuple[Any, ...] = (3, 2, 1, 0.5, "value", True, [3], [3, 3], ["relu"], "relu", {}, "cosine", "sgd")
+"""Tried in order for a field without a default: sizes, rates, names, lists of sizes, a part within a part."""
 
 
 def default_part(part_class: type[Part], fields: Mapping[str, Any] | None = None) -> Part:
@@ -35,7 +35,8 @@ def default_part(part_class: type[Part], fields: Mapping[str, Any] | None = None
         except ValidationError:
             # each fits its own field, and not all fit together
             continue
-    faults = [Fault(name, "has no default, and none of the kit's values fits it: give one") for name in missing]
+    message = "has no default, and none of the kit's values fits it"
+    faults = [Fault(name, f"{message}: give one, --with '{{\"{name}\": …}}'") for name in missing]
     raise DocumentError(faults).at(part_class.__name__)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from layerkit import SGD, Adam, Category, Dense, Number, Part, Values, registry
+from layerkit import SGD, Adam, Category, Dense, Number, Optimizer, Part, Schedule, Values, registry
+from layerkit.builtin.schedules import CosineDecay
 from layerkit.errors import DocumentError, PartError
 from layerkit.part import find_class
 from layerkit.testing import run_checks
@@ -65,3 +67,19 @@ def test_default_part_fills_what_is_required_and_says_what_does_not_fit() -> Non
     assert default_part(Dense, {"units": 7}) == Dense(units=7)
     with pytest.raises(DocumentError, match="units: should be a valid integer"):
         default_part(Dense, {"units": "x"})
+
+
+def test_a_field_that_is_another_part_is_filled_and_one_that_nothing_fits_says_how_to_give_it() -> None:
+    class Restarts(CosineDecay):
+        inner: Schedule
+
+    class Lookahead(SGD):
+        inner: Optimizer
+
+    class Odd(SGD):
+        only: Literal["odd"]
+
+    assert default_part(Restarts) == Restarts(inner=CosineDecay())
+    assert default_part(Lookahead) == Lookahead(inner=SGD())
+    with pytest.raises(DocumentError, match=r"""only: has no default, .* give one, --with '\{"only": …\}'"""):
+        default_part(Odd)
