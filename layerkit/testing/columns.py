@@ -50,7 +50,7 @@ class Subject:
                 refusals.append(f"{cells[0]!r}, …: {error}")
                 continue
             return list(cells)
-        message = "it takes none of the cells that were tried; give some: values=[…]"
+        message = "it takes none of the cells that were tried; give some: --values '[…]', or values=[…] in Python"
         raise CheckFailed(message, found="; ".join(refusals))
 
     @cached_property

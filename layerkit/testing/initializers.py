@@ -17,7 +17,7 @@ from layerkit.testing.check import CheckFailed, calling, check
 from layerkit.testing.documents import json, schema
 from layerkit.testing.namespaces import array_api_strict, branches, in_place, jax
 from layerkit.testing.purity import purity
-from layerkit.testing.suite import Options
+from layerkit.testing.suite import GIVE_SHAPE, Options
 
 SHAPES: tuple[Shape, ...] = ((6, 4), (5,), (3, 3, 2, 4), ())
 
@@ -37,7 +37,7 @@ class Subject:
         accepted = tuple(shape for shape in SHAPES if self._fills(shape))
         accepted = accepted or tuple(shape for shape in small if self._fills(shape))[:1]
         if not accepted:
-            raise CheckFailed("check refuses every shape that was tried; give one: input_shape=(…)", found=SHAPES)
+            raise CheckFailed(f"check refuses every shape that was tried; {GIVE_SHAPE}", found=SHAPES)
         return accepted
 
     def given(self, turn: int = 0) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from layerkit.parts import Activation, Layer, Parameter, Params, Shape
 from layerkit.random import Random
 from layerkit.testing.arrays import expect_namespace, fresh, normal
 from layerkit.testing.check import CheckFailed, calling
-from layerkit.testing.suite import Options
+from layerkit.testing.suite import GIVE_SHAPE, Options
 
 SHAPES: tuple[Shape, ...] = ((5,), (4, 3), (6, 6, 2))
 MORE_SHAPES: tuple[Shape, ...] = (
@@ -52,7 +52,7 @@ class Subject:
         accepted = tuple(shape for shape in SHAPES if self._takes(shape, refusals))
         accepted = accepted or tuple(shape for shape in MORE_SHAPES if self._takes(shape, refusals))[:2]
         if not accepted:
-            message = "it takes none of the shapes that were tried; give one: input_shape=(…)"
+            message = f"it takes none of the shapes that were tried; {GIVE_SHAPE}"
             raise CheckFailed(message, found="; ".join(refusals))
         return accepted
 

@@ -18,6 +18,8 @@ from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, pl
 
 _HOMES = {kind: f"layerkit.testing.{group.rpartition('.')[2]}" for kind, group in registry.GROUPS.items()}
 
+GIVE_SHAPE = "give one: --input-shape '[…]', or input_shape=(…) in Python"
+
 
 @dataclass(frozen=True)
 class Options:

@@ -75,6 +75,19 @@ def test_what_a_part_raises_while_jax_compiles_it_is_said() -> None:
     assert "JAX arrays are immutable" in results.result("jax").message
 
 
+@pytest.mark.parametrize(
+    ("part", "check", "option"),
+    [
+        (wrong_layers.TakesNothing(), "shape", "--input-shape '[…]', or input_shape=(…) in Python"),
+        (wrong_others.FillsNothing(), "shape", "--input-shape '[…]', or input_shape=(…) in Python"),
+        (wrong_tables.TakesNothing(column="a"), "fit", "--values '[…]', or values=[…] in Python"),
+    ],
+    ids=["layer", "initializer", "column"],
+)
+def test_where_none_of_the_kits_tries_fits_it_says_how_to_give_another(part: Part, check: str, option: str) -> None:
+    assert failures(part)[check].partition("\n")[0].endswith(f": {option}")
+
+
 def test_a_dtype_that_is_none_is_refused() -> None:
     with pytest.raises(PartError, match='dtype: should be "int64" or "float64", not \'in64\''):
         run_checks(wrong_layers.Lookup(), dtype="in64")

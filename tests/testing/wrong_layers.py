@@ -30,6 +30,11 @@ class Affine(Layer):
         return {"scale": _over(dy * x, x.ndim - 1), "shift": _over(dy, x.ndim - 1)}
 
 
+class TakesNothing(Affine):
+    def output_shape(self, input_shape: Shape) -> Shape:
+        raise ValueError("no shape will do")
+
+
 class Averages(Affine):
     def gradients(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Mapping[str, Array]:
         return {"scale": _over(dy * x, x.ndim - 1) / x.shape[0], "shift": _over(dy, x.ndim - 1)}

@@ -39,6 +39,11 @@ class Transposed(GlorotUniform):
         return super().__call__(shape[::-1], random, xp, dtype)
 
 
+class FillsNothing(GlorotUniform):
+    def check(self, shape: Shape) -> None:
+        raise ValueError("no shape will do")
+
+
 class Infinite(GlorotUniform):
     def __call__(self, shape: Shape, random: Random, xp: Any, dtype: Any) -> Array:
         return xp.full(shape, xp.inf, dtype=dtype)

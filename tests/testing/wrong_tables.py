@@ -45,6 +45,11 @@ class TwoNames(Number):
         return ("mean", "deviation")
 
 
+class TakesNothing(Number):
+    def fit(self, values: Sequence[Any], units: int | None = None) -> Any:
+        raise layerkit.CellError(0, "no cell will do")
+
+
 class NotDecoded(Number):
     def decode(self, encoded: Array) -> Sequence[Any]:
         return np.asarray(encoded)[:, 0]
