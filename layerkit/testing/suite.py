@@ -37,6 +37,9 @@ class Options:
     def __post_init__(self) -> None:
         if self.dtype not in (None, "int64", "float64"):
             raise PartError(f'should be "int64" or "float64", not {self.dtype!r}', "dtype")
+        shape = self.input_shape or ()
+        if any(type(length) is not int or length < 1 for length in shape):
+            raise PartError(f"should be whole numbers from 1, such as [8, 8, 3], not {list(shape)}", "input_shape")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ def test_a_part_that_fails_ends_with_1_and_says_why(tmp_path: Path) -> None:
         (["dense", "--with", '{"unit": 3}'], 'did you mean "units"'),
         (["dense", "--with", "[3]"], "--with takes JSON"),
         (["dense", "--input-shape", "5"], "--input-shape takes JSON"),
+        (["relu", "--input-shape", "[-1]"], "input_shape: should be whole numbers from 1, such as [8, 8, 3], not [-1]"),
+        (["dense", "--input-shape", '["a"]'], "input_shape: should be whole numbers from 1"),
     ],
 )
 def test_what_can_not_be_checked_ends_with_2(arguments: list[str], words: str, cli: Callable[..., Any]) -> None:
