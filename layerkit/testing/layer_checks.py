@@ -26,7 +26,7 @@ def shape(subject: Subject) -> None:
         expect_shape("dL/dx", subject.compute(given)["dL/dx"], given["x"].shape, given["x"])
 
 
-@check("evaluation")
+@check("evaluation", "parameters")
 def dtype(subject: Subject) -> None:
     """float32 gives float32, and float64 gives float64."""
     for due in ("float32", "float64"):
@@ -35,6 +35,8 @@ def dtype(subject: Subject) -> None:
             for name, array in subject.compute(given).items():
                 if not (subject.integer and name == "dL/dx"):
                     expect_dtype(f"for {due}, {name}", array, due, given["x"])
+            for name, array in subject.updates(given).items():
+                expect_dtype(f"for {due}, the update of {name}", array, due, given["x"])
             expect_dtype(f"for {due} in evaluation, y", subject.forward(given, training=False), due, given["x"])
 
 
@@ -109,9 +111,7 @@ def parameters(subject: Subject) -> None:
             raise CheckFailed("gradients gives other parameters than those trained", found=sorted(found), due=due)
         for name in trained:
             expect_shape(f"dL/d({name})", found[f"dL/d({name})"], declared[name].shape, given["x"])
-        context = context_of(np, given)
-        subject.part.forward(fresh(given["params"]), fresh(given["x"]), context)
-        for name, array in context.updates.items():
+        for name, array in subject.updates(given).items():
             if name not in declared or declared[name].trainable:
                 due_names = sorted(declared.keys() - set(trained))
                 raise CheckFailed(

@@ -117,6 +117,13 @@ class Subject:
         with calling("forward", input=given["x"]):
             return self.part.forward(fresh(given["params"]), fresh(given["x"]), context)
 
+    def updates(self, given: Mapping[str, Any]) -> dict[str, Array]:
+        """What forward sets in training of the parameters that aren't trained."""
+        context = context_of(np, given)
+        with calling("forward", input=given["x"]):
+            self.part.forward(fresh(given["params"]), fresh(given["x"]), context)
+        return context.updates
+
     def compute(
         self, given: Mapping[str, Any], xp: Any = np, copy: Callable[[Any], Any] = fresh, y: Array = None
     ) -> dict[str, Array]:

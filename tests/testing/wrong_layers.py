@@ -142,6 +142,14 @@ class UpdatesOtherShape(Running):
         return x - params["mean"]
 
 
+class UpdatesInFloat64(Running):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        if context.training:
+            xp = x.__array_namespace__()
+            context.update("mean", xp.astype(params["mean"], xp.float64))
+        return x - params["mean"]
+
+
 class Lookup(Layer):
     """A row of the kernel for each index; right itself."""
 
@@ -280,6 +288,7 @@ WRONG: list[tuple[type[Layer], str, str]] = [
     (AlwaysNoise, "evaluation", "ask context.training first"),
     (UpdatesInEvaluation, "evaluation", "evaluation updates"),
     (UpdatesAnother, "parameters", "a declared parameter that isn't trained"),
+    (UpdatesInFloat64, "dtype", "for float32, the update of mean"),
     (UpdatesOtherShape, "parameters", "the update of mean"),
     (LastIndexWins, "gradient_of_parameters", "not the slope"),
     (FlattensBadly, "empty_batch", "cannot reshape"),
