@@ -59,7 +59,10 @@ class Context:
         return self._source().normal(shape)
 
     def update(self, name: str, value: Array) -> None:
-        """Set the layer's own parameter `name`, one that isn't trained, once this step is done."""
+        """Set the layer's own parameter `name`, one that isn't trained, once this step is done.
+
+        It is for forward: not every step calls backward and gradients. Of two updates of a name the last counts.
+        """
         self.updates[self._prefix + name] = value
 
     def within(self, name: str) -> Context:

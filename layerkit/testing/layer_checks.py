@@ -98,7 +98,7 @@ def evaluation(subject: Subject) -> None:
 
 @check("shape")
 def parameters(subject: Subject) -> None:
-    """Each trained parameter gets a gradient of its declared shape, and each update is of a declared one that isn't."""
+    """Each trained parameter gets a gradient of its declared shape, and forward updates declared ones that aren't."""
     for row in subject.shapes:
         declared, trained = subject.declared(row), subject.trained(row)
         given = subject.given(shape=row)
@@ -111,13 +111,29 @@ def parameters(subject: Subject) -> None:
             raise CheckFailed("gradients gives other parameters than those trained", found=sorted(found), due=due)
         for name in trained:
             expect_shape(f"dL/d({name})", found[f"dL/d({name})"], declared[name].shape, given["x"])
-        for name, array in subject.updates(given).items():
+        updates = subject.updates(given)
+        for name, array in updates.items():
             if name not in declared or declared[name].trainable:
                 due_names = sorted(declared.keys() - set(trained))
                 raise CheckFailed(
                     "updates something else than a declared parameter that isn't trained", found=name, due=due_names
                 )
             expect_shape(f"the update of {name}", array, declared[name].shape, given["x"])
+        if declared:
+            _expect_no_other_updates(subject, given, updates)
+
+
+def _expect_no_other_updates(subject: Subject, given: dict[str, Any], updates: dict[str, Array]) -> None:
+    """Fail if a way back updates something; it may compute forward once more, as a layer of layers does."""
+    params, x, dy, y = given["params"], given["x"], given["dy"], subject.forward(given)
+    for way_back in (subject.part.backward, subject.part.gradients):
+        context = context_of(np, given)
+        with calling(way_back.__name__, input=x):
+            way_back(fresh(params), fresh(x), fresh(y), fresh(dy), context)
+        for name, array in context.updates.items():
+            if name not in updates or not np.array_equal(array, updates[name]):
+                message = f"{way_back.__name__} updates {name}: not every step calls it, so do it in forward"
+                raise CheckFailed(message, input=x, found=array, due=updates.get(name, "no update"))
 
 
 @check("dtype")

@@ -142,6 +142,12 @@ class UpdatesOtherShape(Running):
         return x - params["mean"]
 
 
+class UpdatesInBackward(Running):
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        context.update("mean", 0.9 * params["mean"])
+        return dy
+
+
 class UpdatesInFloat64(Running):
     def forward(self, params: Params, x: Array, context: Context) -> Array:
         if context.training:
@@ -289,6 +295,7 @@ WRONG: list[tuple[type[Layer], str, str]] = [
     (UpdatesInEvaluation, "evaluation", "evaluation updates"),
     (UpdatesAnother, "parameters", "a declared parameter that isn't trained"),
     (UpdatesInFloat64, "dtype", "for float32, the update of mean"),
+    (UpdatesInBackward, "parameters", "backward updates mean: not every step calls it"),
     (UpdatesOtherShape, "parameters", "the update of mean"),
     (LastIndexWins, "gradient_of_parameters", "not the slope"),
     (FlattensBadly, "empty_batch", "cannot reshape"),
