@@ -19,6 +19,8 @@ from layerkit.testing.purity import arguments, purity
 from layerkit.testing.suite import Options
 
 STEPS = 50
+LATE = 100_000
+"""A step of a long run, where a power that grows with the step has long left the floats."""
 
 
 class Subject:
@@ -129,6 +131,20 @@ def extremes(subject: Subject) -> None:
             expect_no_warning(messages, gradient)
 
 
+@check("shape", "dtype")
+def late_step(subject: Subject) -> None:
+    """At step 100,000 the update gives finite numbers, in float32 too."""
+    for dtype in ("float64", "float32"):
+        given = cast(subject.given(), dtype)
+        arrays = fresh(given)
+        with calling(f"at step {LATE:,}, update", input=given["gradient"]):
+            parameter, slots = subject.part.update(
+                arrays["parameter"], arrays["gradient"], arrays["slots"], float(LATE)
+            )
+        found = {"the parameter": parameter, **{f"the slot {name}": array for name, array in slots.items()}}
+        expect_finite({f"at step {LATE:,}, {name}": array for name, array in found.items()}, given["gradient"])
+
+
 def _each(given: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[str, Any]:
     arrays = {name: change(given[name]) for name in ("parameter", "gradient")}
     return {**given, **arrays, "slots": {name: change(array) for name, array in given["slots"].items()}}
@@ -136,6 +152,6 @@ def _each(given: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[st
 
 CHECKS = (
     *(json, schema),
-    *(slots, shape, dtype, arguments, purity, elementwise, descent, extremes),
+    *(slots, shape, dtype, arguments, purity, elementwise, descent, extremes, late_step),
     *(array_api_strict, branches, in_place, jax),
 )

@@ -75,6 +75,21 @@ class NoEpsilonInFloat32(Adam):
         return parameter - 0.001 * gradient / (abs(gradient) + 1e-60), slots
 
 
+class OverflowsLate(Adam):
+    """A warm-up by a power of the step, which no float holds from step 155 on."""
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        return parameter - self.learning_rate * (1.0 - 1.0 / 100.0**step) * gradient, slots
+
+
+class InfiniteLate(Adam):
+    """Its slot doubles with the step."""
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        xp = gradient.__array_namespace__()
+        return parameter - self.learning_rate * gradient, {**slots, "v": xp.exp(xp.zeros_like(gradient) + step)}
+
+
 class NotFloat(layerkit.Schedule):
     def __call__(self, pace: layerkit.Pace) -> Any:
         return 1
@@ -98,6 +113,8 @@ WRONG: list[tuple[Part, str, str]] = [
     (LooksAtRate(), "branches", "never branches on values"),
     (NoEpsilon(), "extremes", "not finite"),
     (NoEpsilonInFloat32(), "extremes", "not finite"),
+    (OverflowsLate(), "late_step", "at step 100,000, update raises OverflowError"),
+    (InfiniteLate(), "late_step", "at step 100,000, the slot v is not finite"),
     (NotFloat(), "factor", "not a finite float"),
     (Ascends(), "purity", "the second time"),
 ]
