@@ -39,8 +39,9 @@ class Block:
         _check_lines(self._content)
         self._texts: dict[int, Sequence[str]] = {}
         self._numbers: Mapping[int, Array] | None = None
-        self._number_like = [i for i in wanted if _is_number_like(self._first(i))]
-        self._others = [i for i in wanted if i not in self._number_like]
+        number_like = {i: _is_number_like(self._first(i)) for i in wanted}
+        self._number_like = [i for i in wanted if number_like[i]]
+        self._others = [i for i in wanted if not number_like[i]]
 
     @property
     def rows(self) -> int:

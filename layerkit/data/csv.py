@@ -3,6 +3,7 @@
 import csv
 import io
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -95,10 +96,11 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
     text.detach()
     if not names:
         raise DataError("the file is empty: its first line names the columns", source)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DataError(f"the header has the column {', '.join(map(repr, twice))} twice", f"{source}, line 1")
-    wanted = {name: i for i, name in enumerate(names) if columns is None or name in columns}
+    asked = set(names if columns is None else columns)
+    wanted = {name: i for i, name in enumerate(names) if name in asked}
     header = Header(len(names), wanted, [name for name in names if name not in wanted], source)
     return header, Place(offset + len("".join(taken).encode()), len(taken), 0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,9 +23,12 @@ def packed(tables: Tables, document: Document) -> InOrder:
     """All rows, packed as the document's columns take them. Raises DataError where memory can't hold them."""
     if isinstance(tables, InOrder):
         return tables
+    takers = defaultdict[str, list[Column]](list)
+    for each in columns_of(document):
+        takers[each.column].append(each)
     found, codes, size = [], dict[str, _Codes](), 0
     for table in tables:
-        columns = {name: _packed(name, values, document, codes) for name, values in table.columns.items()}
+        columns = {name: _packed(name, values, document, takers[name], codes) for name, values in table.columns.items()}
         found.append(Table(columns, table.numbers, table.source, _lines(table), table.others))
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
         check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
@@ -49,12 +53,11 @@ class _Codes:
         return Coded(np.fromiter(map(places.__getitem__, keys), np.int32, len(keys)), self.values)
 
 
-def _packed(name: str, cells: Any, document: Document, codes: dict[str, _Codes]) -> Any:
+def _packed(name: str, cells: Any, document: Document, takers: Sequence[Column], codes: dict[str, _Codes]) -> Any:
     if isinstance(cells, np.ndarray) and cells.dtype != object:
         return cells
     if not document.columns and name in ("x", "y"):
-        return array_of(cells, f"{name}")
-    takers: Sequence[Column] = [each for each in columns_of(document) if each.column == name]
+        return array_of(cells, name)
     values = takers[0].packed(cells) if len(takers) == 1 else cells
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values

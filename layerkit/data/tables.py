@@ -34,9 +34,9 @@ def table_of_objects(
 ) -> Table:
     """A table from one object a row, the first of which is row number `first`."""
     found = dict.fromkeys(name for row in rows for name in row)
-    names = [name for name in found if columns is None or name in columns]
-    values = {name: [row.get(name) for row in rows] for name in names}
-    others = [name for name in found if name not in names]
+    asked = set(found if columns is None else columns)
+    values = {name: [row.get(name) for row in rows] for name in found if name in asked}
+    others = [name for name in found if name not in asked]
     return Table(values, range(first, first + len(rows)), source, others=others)
 
 

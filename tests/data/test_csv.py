@@ -7,6 +7,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -268,3 +269,12 @@ def test_pyarrow_is_imported_for_a_large_file_alone(size: int, imported: bool) -
 def test_a_large_file_is_read_without_pyarrow_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert numerals.parse_for(numerals.LARGE) is numerals.by_json
+
+
+def test_a_header_of_many_columns_takes_no_longer_for_each(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(",".join(map(str, range(30_000))) + "\n" + ",".join(["1"] * 30_000) + "\n")
+    began = monotonic()
+    (table,) = CSV().blocks(path, [*map(str, range(30_000))])
+    assert len(table.columns) == 30_000
+    assert monotonic() - began < 3.0
