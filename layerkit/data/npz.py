@@ -66,6 +66,7 @@ def _array(archive: zipfile.ZipFile, name: str, path: Path) -> OnDisk:
     with archive.open(member) as file:
         shape, fortran_order, dtype = _header(file)
         before = file.tell()
+    ondisk.check_shape(name, shape)
     if dtype.hasobject or not dtype.itemsize:
         raise ValueError(f'"{name}" holds Python objects, which nothing here unpickles')
     by_columns = fortran_order and len(shape) > 1

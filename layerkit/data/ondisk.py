@@ -18,6 +18,8 @@ from layerkit.parts import Table
 
 BLOCK = 2**22
 """Bytes of one row after the other that are read at once."""
+LARGEST_ROW = 2**48
+"""Values. NumPy's own sizes end at 2⁶³ bytes, which a row of no more than these never comes near."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,14 @@ class OnDisk:
             if not count:
                 raise DataError("the file ended while it was being read", str(self.path))
             left = left[count:]
+
+
+def check_shape(name: str, shape: Sequence[Any]) -> None:
+    """Raise ValueError for sizes that no array has, and for rows of nothing: an empty file may claim any number."""
+    whole = all(type(size) is int and size >= 0 for size in shape)
+    if not whole or not 1 <= prod(shape[1:]) <= LARGEST_ROW:
+        advice = f"sizes are whole numbers from 0, and a row holds from 1 to {LARGEST_ROW:,} values"
+        raise ValueError(f'"{name}" has the shape {list(shape)!s:.60}; {advice}')
 
 
 def blocks(arrays: Mapping[str, OnDisk], others: Sequence[str], source: str) -> Iterator[Table]:

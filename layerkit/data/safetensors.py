@@ -57,23 +57,35 @@ def _arrays(path: Path, columns: Sequence[str] | None) -> tuple[Mapping[str, OnD
     if not isinstance(header, dict):
         raise _damaged("its header is no object", path)
     header.pop("__metadata__", None)
+    places = sorted(_place(name, entry, path) for name, entry in header.items())
+    if [0, *(end for _, end in places)] != [*(first for first, _ in places), size - 8 - length]:
+        raise _damaged("its arrays overlap, leave gaps, or end elsewhere than the file does", path)
     wanted = {name: entry for name, entry in header.items() if columns is None or name in columns}
-    arrays = {name: _array(name, entry, path, 8 + length, size) for name, entry in wanted.items()}
+    arrays = {name: _array(name, entry, path, 8 + length) for name, entry in wanted.items()}
     return arrays, [name for name in header if name not in wanted]
 
 
-def _array(name: str, entry: Any, path: Path, start: int, size: int) -> OnDisk:
+def _place(name: str, entry: Any, path: Path) -> tuple[int, int]:
+    """Where an array's bytes begin and end after the header. Raises DataError where an entry describes none."""
     try:
-        shape, (first, end) = tuple(entry["shape"]), entry["data_offsets"]
-        if not all(type(number) is int and number >= 0 for number in (*shape, first, end)) or len(shape) > 64:
-            raise ValueError
+        shape, (first, end) = entry["shape"], entry["data_offsets"]
     except (TypeError, KeyError, ValueError):
-        raise _damaged(f'its header describes no array as "{name}"', path) from None
-    if entry.get("dtype") not in DTYPES:
-        message = f'"{name}" holds {entry.get("dtype")!r}; known: {", ".join(DTYPES)}'
-        raise _damaged(message, path)
-    dtype = np.dtype(DTYPES[entry["dtype"]])
-    if prod(shape) * dtype.itemsize != end - first or end > size - start:
+        shape = first = end = None
+    if not isinstance(shape, list) or len(shape) > 64 or type(first) is not int or type(end) is not int:
+        raise _damaged(f'its header describes no array as "{name}"', path)
+    return first, end
+
+
+def _array(name: str, entry: Any, path: Path, start: int) -> OnDisk:
+    kind, shape, (first, end) = entry.get("dtype"), tuple(entry["shape"]), entry["data_offsets"]
+    if not isinstance(kind, str) or kind not in DTYPES:
+        raise _damaged(f'"{name}" holds {kind!r:.60}; known: {", ".join(DTYPES)}', path)
+    try:
+        ondisk.check_shape(name, shape)
+    except ValueError as error:
+        raise _damaged(str(error), path) from None
+    dtype = np.dtype(DTYPES[kind])
+    if prod(shape) * dtype.itemsize != end - first:
         raise _damaged(f'"{name}" does not fill its place in the file', path)
     return OnDisk(path, start + first, dtype, shape)
 
