@@ -1,6 +1,7 @@
 """NumPy's archives."""
 
 import lzma
+import os
 import struct
 import warnings
 import zipfile
@@ -22,6 +23,8 @@ from layerkit.memory import check_fits
 from layerkit.parts import Reader, Table
 
 ENDING = ".npy"
+LARGEST_HEADER = 10_000
+"""Bytes; NumPy's own bound."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 
 
@@ -89,12 +92,15 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and dtype. Raises ValueError for what NumPy can't make sense of."""
     with warnings.catch_warnings(action="ignore"):  # of a header that Python 2 wrote
         try:
-            version = np.lib.format.read_magic(file)
-            if version == (1, 0):
-                return np.lib.format.read_array_header_1_0(file)
-            return np.lib.format.read_array_header_2_0(file)
+            first = np.lib.format.read_magic(file) == (1, 0)
+            size = 2 if first else 4
+            length = int.from_bytes(file.read(size), "little")
+            if length > LARGEST_HEADER:  # NumPy unpacks it before it looks
+                raise ValueError(f"it claims {length:,} bytes, and none has more than {LARGEST_HEADER:,}")
+            file.seek(-size, os.SEEK_CUR)
+            return (np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0)(file)
         except Exception as error:  # the header is Python's syntax, and fails in all of its ways
-            raise ValueError(f"an array's header makes no sense: {error}") from None
+            raise ValueError(f"an array's header makes no sense: {error!s:.100}") from None
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bool:

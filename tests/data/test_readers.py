@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Sequence
 from math import isfinite
@@ -224,6 +225,17 @@ def header_only(header: dict[str, Any], size: int = 0) -> bytes:
     """A safetensors file of this header, and so many zeros."""
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + bytes(size)
+
+
+def test_an_array_header_that_claims_a_great_length_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("x.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**25) + b" " * 2**25)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"it claims 33,554,432 bytes, and none has more than 10,000$"):
+        table(NPZ(), tmp_path / "data.npz")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 2**22
 
 
 @pytest.mark.parametrize("shape", [(10**18, 0), (2**70, 0), (0, 2**70), (-2, -1), (True, 2), (2, True)])
