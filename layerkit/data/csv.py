@@ -24,7 +24,7 @@ from layerkit.parts import Reader, Table
 BLOCK = 2**20
 """Bytes. With fewer, calling NumPy for each column would take as long as what it does."""
 LONGEST_ROW = 2**24
-"""Bytes of a row, and characters of a line: a file in which nothing ends is not held whole."""
+"""Bytes of a row, or characters: a file in which nothing ends is not held whole."""
 ROWS = 8192
 MOST_THREADS = 4
 """That read one file. Between their calls of NumPy and pyarrow they take turns: more would hardly help."""
@@ -86,7 +86,7 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
 
     def kept() -> Iterator[str]:
-        for line in _texts(text, source, 0):
+        for line in _Texts(text, source, 0):
             taken.append(line)
             yield line
 
@@ -174,9 +174,9 @@ def _quick(block: Block, header: Header, at: Place) -> list[Table]:
 
 def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:
     """The rows from here to the end of the file, by the csv module. Raises DataError where it is no CSV."""
-    texts = _texts(io.TextIOWrapper(file, encoding="utf-8", newline=""), header.source, at.lines)
+    texts = _Texts(io.TextIOWrapper(file, encoding="utf-8", newline=""), header.source, at.lines)
     lines = csv.reader(texts, strict=True)
-    rows, before = _rows(lines, header, at), at.rows
+    rows, before = _rows(texts, lines, header, at), at.rows
     with _readable(lines, header.source, at.lines):
         while block := list(islice(rows, ROWS)):
             cells = list(zip(*(row for _, row in block), strict=True))
@@ -185,22 +185,39 @@ def _careful(file: IO[bytes], header: Header, at: Place) -> Iterator[Table]:
             before += len(block)
 
 
-def _texts(text: IO[str], source: str, before: int) -> Iterator[str]:
-    """The lines of a text, with `before` lines before it. Raises DataError for one too long to hold, or not UTF-8."""
-    number = before
-    try:
-        for number, line in enumerate(iter(partial(text.readline, LONGEST_ROW), ""), start=before + 1):
-            if len(line) == LONGEST_ROW:
-                raise DataError(f"the line has {LONGEST_ROW:,} characters or more", f"{source}, line {number}")
-            yield line
-    except UnicodeDecodeError as error:
-        where = f"{source}, line {number + 1 + _lines(error.object[: error.start])}"
-        raise DataError(f"this is not UTF-8: {error.reason}; save the file as UTF-8", where) from None
+class _Texts:
+    """The lines of a text, with `before` lines before it."""
+
+    def __init__(self, text: IO[str], source: str, before: int) -> None:
+        self._text, self._source, self._before = text, source, before
+        self.held = 0
+        """Characters since a row ended, as whoever makes rows of the lines says."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Each once. Raises DataError for a row too long to hold, or what is not UTF-8."""
+        number = first = self._before
+        try:
+            for number, line in enumerate(iter(partial(self._text.readline, LONGEST_ROW), ""), start=self._before + 1):
+                first = first if self.held else number
+                self.held += len(line)
+                if self.held >= LONGEST_ROW:
+                    advice = "" if first == number else "; is a quote in it closed?"
+                    message = f"the row has {LONGEST_ROW:,} characters or more{advice}"
+                    raise DataError(message, f"{self._source}, line {first}")
+                yield line
+        except UnicodeDecodeError as error:
+            where = f"{self._source}, line {number + 1 + _lines(error.object[: error.start])}"
+            raise DataError(f"this is not UTF-8: {error.reason}; save the file as UTF-8", where) from None
 
 
-def _rows(lines: Any, header: Header, at: Place) -> Iterator[tuple[int, list[str]]]:
+def _rows(texts: _Texts, lines: Any, header: Header, at: Place) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line that it ends on."""
-    for number, row in enumerate((row for row in lines if row), start=at.rows + 1):
+    number = at.rows
+    for row in lines:
+        texts.held = 0
+        if not row:
+            continue
+        number += 1
         line = at.lines + lines.line_num
         if len(row) != header.width:
             advice = comma_advice([*header.wanted, *header.others])

@@ -216,12 +216,24 @@ def short_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.usefixtures("short_rows")
-def test_a_long_row_of_short_lines_is_one_row(tmp_path: Path) -> None:
+def test_a_quote_inside_a_cell_holds_no_rows_together(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
-    cell = "some\nlines\n" * 20
-    path.write_text(f'a,b\n1,2\n1,"{cell}"\n3,4\n')
+    path.write_text('a,b\n1,2\n1,5" pipe\n' + "3,4\n" * 40)
     rows = [(line, cell) for table in CSV().blocks(path) for line, cell in zip(table.lines or (), table.columns["b"])]
-    assert rows == [(2, "2"), (43, cell), (44, "4")]
+    assert rows == [(2, "2"), (3, '5" pipe'), *((line, "4") for line in range(4, 44))]
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.usefixtures("short_rows")
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [('a,b\n1,2\n1,"' + "some\nlines\n" * 20 + '"\n3,4\n', 3), ("a\n1\n" + '"\n",' * 20, 3), ('"\n",' * 20, 1)],
+)
+def test_a_long_row_of_short_lines_is_refused_where_it_begins(text: str, line: int, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=rf"line {line}: the row has 50 characters or more; is a quote in it closed\?"):
+        read(path)
 
 
 @pytest.mark.usefixtures("parser")
@@ -230,7 +242,7 @@ def test_a_long_row_of_short_lines_is_one_row(tmp_path: Path) -> None:
 def test_a_line_without_an_end_is_refused(text: str, line: int, tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text(text)
-    with pytest.raises(DataError, match=f"line {line}: the line has 50 characters or more"):
+    with pytest.raises(DataError, match=f"line {line}: the row has 50 characters or more"):
         read(path)
 
 
