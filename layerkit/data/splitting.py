@@ -163,7 +163,7 @@ def _uniform(seed: int, name: str, numbers: Array) -> Array:
     def words(number: int) -> tuple[Array, Array]:
         return np.array([number & 0xFFFFFFFF], np.uint32), np.array([number >> 32], np.uint32)
 
-    of_class = np.array([crc32(b"split")], np.uint32), np.array([crc32(name.encode())], np.uint32)
+    of_class = np.array([crc32(b"split")], np.uint32), np.array([crc32(name.encode(errors="surrogatepass"))], np.uint32)
     key = threefry2x32(words(seed), of_class)
     low, high = (numbers & 0xFFFFFFFF).astype(np.uint32), (numbers >> 32).astype(np.uint32)
     return threefry2x32(key, (low, high))[0] * 2.0**-32

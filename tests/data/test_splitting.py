@@ -52,3 +52,7 @@ def test_bits_are_a_list_of_booleans(parts: list[list[bool]], first: int, stop: 
     assert len(bits) == len(due)
     if first <= stop:
         assert bits[first:stop].tolist() == due[first:stop]
+
+
+def test_a_class_whose_name_is_half_of_a_character_gives_its_share_until_a_column_refuses_it() -> None:
+    assert np.sum(drawn(0, 0.5, "\ud800", 0, 40)) == 20
