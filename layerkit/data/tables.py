@@ -12,15 +12,16 @@ from layerkit.errors import CellError, DataError, Fault, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Column, Table
 
-TIMES_AND_COMPLEX = "mMc"
-"""NumPy's kinds of what is no number of one value."""
+NO_CELLS = "mMcS"
+"""NumPy's kinds of times, of complex numbers, and of bytes, of which nothing says what text they are."""
 
 
 def table_of_arrays(arrays: Mapping[str, Array], source: str, others: Sequence[str] = ()) -> Table:
-    """A table whose columns are arrays with one first axis. Raises DataError if they differ, or hold times."""
+    """A table whose columns are arrays with one first axis. Raises DataError if they differ, or hold no cells."""
     for name, array in arrays.items():
-        if array.dtype.kind in TIMES_AND_COMPLEX:
-            message = f'"{name}" holds {array.dtype}; a cell is a number, a boolean or a text: write it as one of these'
+        if array.dtype.kind in NO_CELLS:
+            advice = "np.char.decode makes texts of bytes" if array.dtype.kind == "S" else "write it as one of these"
+            message = f'"{name}" holds {array.dtype}; a cell is a number, a boolean or a text: {advice}'
             raise DataError(message, source)
     rows = {name: array.shape[0] for name, array in arrays.items() if array.ndim}
     if len(rows) < len(arrays) or len(set(rows.values())) > 1:
@@ -69,7 +70,7 @@ def _array(values: Any) -> Array:
     """An array of what somebody holds, None where it is masked, and every cell of a mixed list as it is."""
     if hasattr(values, "mask") and hasattr(values, "filled"):
         mask, values = values.mask, values.data
-        if np.any(mask) and values.dtype.kind not in TIMES_AND_COMPLEX:
+        if np.any(mask) and values.dtype.kind not in NO_CELLS:
             return np.where(mask, None, values.astype(object))
     array = np.asarray(values)
     # NumPy makes texts of the numbers beside texts, and of NaN "nan"

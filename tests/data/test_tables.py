@@ -49,7 +49,13 @@ def test_times_and_complex_numbers_are_refused_by_the_name_of_their_column(cells
         table_of({"when": cells, "y": [1.0, 2.0]})
 
 
-def test_so_are_those_of_a_data_frame() -> None:
+@pytest.mark.parametrize("cells", [[b"p", b"q"], np.array([b"p", b"q"])])
+def test_bytes_are_refused_with_what_makes_texts_of_them(cells: Any) -> None:
+    with pytest.raises(DataError, match=r'data: "t" holds \|S1; .*: np.char.decode makes texts of bytes'):
+        table_of({"t": cells})
+
+
+def test_times_of_a_data_frame_are_refused() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     frame = pandas.DataFrame({"when": pandas.to_datetime(["2026-11-27", None]), "y": [1.0, 2.0]})
     with pytest.raises(DataError, match='"when" holds datetime64'):
