@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 
 _UNPLAIN = frozenset(",;\n\r\t")
 """What a name in a list of names is quoted for."""
+MOST_LISTED = 40
+"""Names: all verbs, fields and parts, not all the columns of any file."""
 
 
 class Fault(NamedTuple):
@@ -86,11 +88,15 @@ class Notice(UserWarning):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence with the close match, if there is one, and the known names."""
+    """A sentence with the close match, if there is one, and the known names, or the first of very many."""
     from difflib import get_close_matches
 
     names = sorted(known)
     close = get_close_matches(name, names, n=1)
+    listed = [*map(_listed, names[:MOST_LISTED]), *(["…"] if len(names) > MOST_LISTED else [])]
+    return (f'did you mean "{close[0]:.60}"? ' if close else "") + f"known: {', '.join(listed) or 'none'}"
+
+
+def _listed(name: str) -> str:
     # a name with a comma or a space at an end would look like several, or like another
-    listed = ", ".join(f'"{name}"' if name != name.strip() or not _UNPLAIN.isdisjoint(name) else name for name in names)
-    return (f'did you mean "{close[0]}"? ' if close else "") + f"known: {listed or 'none'}"
+    return f'"{name:.60}"' if name != name.strip() or not _UNPLAIN.isdisjoint(name) else f"{name:.60}"

@@ -88,9 +88,9 @@ class Category(Column):
         index = np.array([places.get(text, len(places)) for text in texts], dtype=np.int64)
         if not self.fills and len(places) in index:
             fault = int(np.argmax(index))  # the first of the largest
-            known = ", ".join(list(places)[:10]) + (", …" if len(places) > 10 else "")
+            known = ", ".join(f"{category:.60}" for category in list(places)[:10]) + (", …" if len(places) > 10 else "")
             advice = 'an input column with "unknown": "own" gives it a place'
-            raise CellError(fault, f'"{texts[fault]}" was never seen in training; known: {known}; {advice}')
+            raise CellError(fault, f'"{texts[fault]:.60}" was never seen in training; known: {known}; {advice}')
         if self.encoding == "one_hot":
             return np.eye(self._places)[index]
         return index[:, None] if self.whole else index[:, None].astype(np.float64)

@@ -114,7 +114,7 @@ def _numbers(values: Sequence[Any], gaps: bool) -> Array:
             raise CellError(index, f"the cell is empty where a number is due; {advice}")
         number = _float(cell)
         if not (isfinite(number) or (gaps and isnan(number))):
-            raise CellError(index, f'"{cell}" is not a finite number{_advice(cell)}')
+            raise CellError(index, f'"{cell!s:.60}" is not a finite number{_advice(cell)}')
     if numbers is None or numbers.ndim != 1:
         raise CellError(0, "a cell holds a list where a number is due")
     return numbers

@@ -98,6 +98,12 @@ def test_a_category_never_seen_is_refused_with_the_known_ones() -> None:
         Category(column="x").fit(["a", "b"]).encode(["a", "c"])
 
 
+def test_of_long_categories_a_message_shows_the_beginning() -> None:
+    with pytest.raises(CellError) as raised:
+        Category(column="x").fit(["a" * 10**6, "b" * 10**6]).encode(["c" * 10**6])
+    assert f'"{"c" * 60}" was never seen in training; known: {"a" * 60}, {"b" * 60};' in str(raised.value)
+
+
 def test_a_column_lists_a_category_once() -> None:
     with pytest.raises(DocumentError, match="twice"):
         Category(column="a", categories=("x", "x"))

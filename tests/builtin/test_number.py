@@ -118,6 +118,13 @@ def test_what_is_no_number_is_told_what_would_work(cell: str, advice: str) -> No
     assert str(raised.value) == f'"{cell}" is not a finite number{advice}'
 
 
+def test_of_a_long_cell_that_is_no_number_a_message_shows_the_beginning() -> None:
+    with pytest.raises(CellError) as raised:
+        Number(column="a").fit(["1", "x" * 10**6])
+    assert f'"{"x" * 60}" is not' in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
 @pytest.mark.parametrize("cell", ["x", "inf", float("-inf"), [1], "1e999", 10**400])
 def test_what_is_no_number_is_refused_though_gaps_are_filled(cell: Any) -> None:
     column = Number(column="a", missing="mean").fit([1, 2])
