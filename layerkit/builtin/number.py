@@ -73,9 +73,7 @@ class Number(Column):
         return 1
 
     def packed(self, values: Sequence[Any]) -> Sequence[Any]:
-        numbers = _floats(values)
-        if numbers is None and self.fills:
-            numbers = _floats([nan if is_missing(cell) else cell for cell in values])
+        numbers = _floats(values, self.fills)
         # a cell that will be refused is kept, to be named as it was written
         whole = numbers is not None and numbers.ndim == 1 and not np.any(_refused(numbers, self.fills))
         return numbers if whole else values  # type: ignore[return-value]
@@ -86,25 +84,22 @@ class Number(Column):
         numbers = _numbers(values, self.fills)
         if self.fills:
             numbers = np.where(np.isnan(numbers), self.mean if self.missing == "mean" else self.missing, numbers)
-        return self._scaled(numbers)[:, None]
+        mean, deviation = self._scaling
+        return ((numbers - mean) / deviation)[:, None]
 
     def decode(self, encoded: Array) -> Sequence[Any] | Array:
-        numbers = np.asarray(encoded, dtype=np.float64)[:, 0]
-        if self.scale == "none" or self.mean is None:
-            return numbers
-        return numbers * (self.deviation or 1.0) + self.mean
+        mean, deviation = self._scaling
+        return np.asarray(encoded, dtype=np.float64)[:, 0] * deviation + mean
 
-    def _scaled(self, numbers: Array) -> Array:
-        if self.scale == "none" or self.mean is None:
-            return numbers
-        return (numbers - self.mean) / (self.deviation or 1.0)
+    @property
+    def _scaling(self) -> tuple[float, float]:
+        """What is taken off each number, and what the rest is divided by; 0 and 1 change no bit of what is encoded."""
+        return (0.0, 1.0) if self.scale == "none" or self.mean is None else (self.mean, self.deviation or 1.0)
 
 
 def _numbers(values: Sequence[Any], gaps: bool) -> Array:
     """The cells as float64, with NaN for a missing one if `gaps` may be; raises CellError at the first other fault."""
-    numbers = _floats(values)
-    if numbers is None and gaps:
-        numbers = _floats([nan if is_missing(cell) else cell for cell in values])
+    numbers = _floats(values, gaps)
     passing = numbers is not None and not np.any(_refused(numbers, gaps))
     for index, cell in enumerate(() if passing else values):
         if is_missing(cell):
@@ -133,12 +128,13 @@ def _refused(numbers: Array, gaps: bool) -> Array:
     return np.isinf(numbers) if gaps else ~np.isfinite(numbers)
 
 
-def _floats(values: Sequence[Any]) -> Array | None:
+def _floats(values: Sequence[Any], gaps: bool) -> Array | None:
+    """The cells as float64, with NaN for a missing one if `gaps` may be; None where one is no number."""
     try:
         # numpy reads texts as Python does; infinities among them are found later
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
-        return None
+        return _floats([nan if is_missing(cell) else cell for cell in values], False) if gaps else None
 
 
 def _float(cell: Any) -> float:
