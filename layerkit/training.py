@@ -165,15 +165,16 @@ def figures(
     session: Session, source: Source, rows: int, metrics: Mapping[str, Metric], for_people: Callable[[Array], Array]
 ) -> Figures:
     """The mean loss and each metric, so many rows at once. `for_people` gives outputs their own units."""
-    total, sums = 0.0, dict[str, Any]()
+    total, count, sums = 0.0, 0, dict[str, Any]()
     for block in source.blocks(rows):
         y, losses = session.losses(block)
+        count += len(block.x)  # for its own count, a source may read a whole file
         total += float(np.sum(losses, dtype=np.float64))
         for name, metric in metrics.items():
             with naming(metric, "sums", "training.metrics"):
                 added = metric.sums(*(map(for_people, (y, block.t)) if metric.in_units else (y, block.t)))
                 sums[name] = sums[name] + added if name in sums else added
-    values = {"loss": total / source.count}
+    values = {"loss": total / count}
     for name, metric in metrics.items():
         with naming(metric, "value", "training.metrics"):
             values[name] = float(metric.value(sums[name]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -172,3 +173,14 @@ def test_three_processes_read_a_third_each_of_the_batches_of_one(
                 np.testing.assert_array_equal(array, of_whole[own])
         assert sum(len(rows.x) for rows in encoded) == sum(len(part.x) for part in parts)
         encoded.clear()
+
+
+def test_a_file_is_evaluated_in_one_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path, "csv")
+    (tmp_path / "model.json").write_text(json.dumps(fields("csv", None)))
+    model = layerkit.load(tmp_path / "model.json")
+    model.train()
+    due, opened, blocks = model.evaluate()["loss"], [], layerkit.CSV.blocks
+    monkeypatch.setattr(layerkit.CSV, "blocks", lambda *args: opened.append(args[1]) or blocks(*args))
+    assert model.evaluate(path)["loss"] == pytest.approx(due)
+    assert opened == [path]
