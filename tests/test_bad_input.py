@@ -57,6 +57,10 @@ DOCUMENTS: dict[str, tuple[Change, list[str]]] = {
     "target of the wrong width": (data(x=[[1, 2]], y=[[1, 2]]), ["training.data, y", "[2]", "[1]"]),
     "no rows": (data(x=[], y=[]), ["training.data", "no rows"]),
     "as many x as y": (data(x=[[1, 2], [3, 4]], y=[[1]]), ["training.data", "differ"]),
+    "a whole number beyond 64 bits": (
+        data(x=[[0.3, 2**64]], y=[[1]]),
+        ["training.data.x", "18446744073709551616, which is beyond 64 bits; with .0 at its end it is a float"],
+    ),
     "a text among the numbers": (data(x=[["a", 2]], y=[[1]]), ["training.data.x", "'a'"]),
     "no target": (data(x=[[1, 2]]), ['no column "y"']),
     "a data file that isn't there": (data(path="nowhere.csv"), ["nowhere.csv", "no such file"]),

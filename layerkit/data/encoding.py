@@ -10,6 +10,7 @@ import numpy as np
 
 from layerkit.data.coded import Coded
 from layerkit.data.tables import WEIGHTS, cell_fault, column, place_of
+from layerkit.declared import shown
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
 from layerkit.ops import Array
@@ -197,7 +198,7 @@ def array_of(values: Any, where: str) -> Array:
     except (TypeError, ValueError):
         raise DataError("the rows differ in length", where) from None
     if array.dtype.kind not in "biuf":
-        raise DataError(f"holds what is not a number: {_first_odd(values)}", where)
+        raise DataError(f"holds {_first_odd(values)}", where)
     return array
 
 
@@ -222,5 +223,7 @@ def _first_odd(values: Any) -> str:
     if isinstance(values, list | tuple):
         return next((odd for odd in map(_first_odd, values) if odd), "")
     if isinstance(values, np.ndarray):
-        return f"an array of {values.dtype}"
-    return "" if isinstance(values, int | float) else repr(values)[:60]
+        return f"what is not a number: an array of {values.dtype}"
+    if isinstance(values, int) and not -(2**63) <= values < 2**64:
+        return f"{shown(values)}, which is beyond 64 bits; with .0 at its end it is a float"
+    return "" if isinstance(values, int | float) else f"what is not a number: {values!r:.60}"
