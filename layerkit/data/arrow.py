@@ -8,6 +8,7 @@ from typing import Any
 
 from layerkit.errors import DataError, Fault
 from layerkit.files import regular_file
+from layerkit.memory import check_fits
 from layerkit.parts import Reader, Table
 
 BLOCK = 16_384
@@ -29,7 +30,7 @@ class Arrow(Reader):
             names, others = chosen_names(arrow, whole.schema, columns, source)
             # pyarrow takes an empty list of fields for all of them
             batches = _open(arrow, path, [whole.schema.get_field_index(name) for name in names] or None)
-            yield from tables(arrow, _checked(batches), names, others, source)
+            yield from tables(arrow, _checked(batches, source), names, others, source)
 
 
 def _open(arrow: Any, path: Path, fields: list[int] | None = None) -> Any:
@@ -41,10 +42,12 @@ def _open(arrow: Any, path: Path, fields: list[int] | None = None) -> Any:
     return (arrow.ipc.open_file if is_file else arrow.ipc.open_stream)(file, options=options)
 
 
-def _checked(reader: Any) -> Iterator[Any]:
+def _checked(reader: Any, source: str) -> Iterator[Any]:
     """The record batches, cut to blocks; offsets that a damaged file sends astray would end the process."""
     count = getattr(reader, "num_record_batches", None)
     for batch in reader if count is None else map(reader.get_batch, range(count)):
+        # its columns may share their bytes in the file, and share none as cells
+        check_fits(batch.nbytes, f"{source}, a record batch")
         batch.validate(full=True)
         for first in range(0, batch.num_rows, BLOCK):
             yield batch.slice(first, BLOCK)

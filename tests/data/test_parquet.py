@@ -130,6 +130,12 @@ def test_large_files_come_in_blocks(reader: Reader, write: Any, tmp_path: Path, 
     assert [number for block in blocks for number in block.numbers] == [1, 2, 3, 4, 5]
 
 
+def test_a_record_batch_that_memory_cannot_hold_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("layerkit.memory.memory", lambda: 1000)
+    with pytest.raises(DataError, match="data, a record batch: needs"):
+        read(Arrow(), write_feather, pa.table({"a": np.zeros(1000)}), tmp_path)
+
+
 @KINDS
 def test_a_file_without_rows_says_so(reader: Reader, write: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there are no rows"):
