@@ -23,8 +23,8 @@ def check_fits(size: int, where: str, error: type[LayerkitError] = DataError) ->
         raise error(f"needs {size / 2**30:,.1f} GiB, and this machine has {memory() / 2**30:,.1f}", where)
 
 
-def check_rows_fit(size: int, source: str) -> None:
+def check_rows_fit(size: int, source: str, advice: str = STREAM_IT) -> None:
     """Raise DataError, with what would work, if so many bytes are more than this machine has."""
     if size > memory():
-        message = f"its rows need more than the {memory() / 2**30:,.1f} GiB that this machine has; {STREAM_IT}"
+        message = f"its rows need more than the {memory() / 2**30:,.1f} GiB that this machine has; {advice}"
         raise DataError(message, source)

@@ -13,6 +13,7 @@ from layerkit.data.tables import WEIGHTS, cell_fault, column, place_of
 from layerkit.declared import shown
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
+from layerkit.memory import STREAM_IT, check_rows_fit
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Column, Shape, Table
@@ -145,6 +146,7 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     Raises DataError with the first fault of each.
     """
     dtype = "int64" if whole and all(each.whole for each in columns) else dtype
+    _check_fits(table, columns, np.dtype(dtype).itemsize)
     encoded = np.empty((len(table), sum(each.width for each in columns)), dtype)
     faults: list[Fault] = []
     at = 0
@@ -168,6 +170,15 @@ def _encoded(table: Table, columns: Sequence[Column], dtype: str, whole: bool = 
     if faults:
         raise DataError(faults)
     return encoded
+
+
+def _check_fits(table: Table, columns: Sequence[Column], itemsize: int) -> None:
+    """Raise DataError where what the columns make of so many rows is more than memory holds."""
+    widest = max(columns, key=lambda each: each.width)
+    # what encode makes of one column, in float64, stands beside them all
+    size = len(table) * (sum(each.width for each in columns) * itemsize + widest.width * 8)
+    wide = f'"{widest.column}" makes {widest.width:,} numbers of a cell; a category with "encoding": "index" makes one'
+    check_rows_fit(size, table.source, wide if widest.width > 1 else STREAM_IT)
 
 
 def _of_each(column: Column, cells: Sequence[Any]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from decimal import Decimal
 from typing import Any
 
@@ -107,6 +108,16 @@ def test_of_long_categories_a_message_shows_the_beginning() -> None:
 def test_a_column_lists_a_category_once() -> None:
     with pytest.raises(DocumentError, match="twice"):
         Category(column="a", categories=("x", "x"))
+
+
+def test_one_row_takes_no_more_memory_where_there_are_many_categories() -> None:
+    column = Category(column="a").fit([str(i) for i in range(3000)])
+    tracemalloc.start()
+    encoded = column.encode(["7"])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (encoded.shape, encoded.sum(), column.decode(encoded)) == ((1, 3000), 1.0, ["7"])
+    assert most < 8 * 3000 * 100
 
 
 def test_unknown_categories_and_gaps_have_a_place_of_their_own() -> None:

@@ -86,6 +86,18 @@ def test_what_fits_no_memory_names_the_buffer(form: str, tmp_path: Path, monkeyp
     assert prepared(tmp_path, form).training.count == ROWS
 
 
+@pytest.mark.parametrize("buffer", [None, 16])
+def test_categories_too_many_for_memory_name_their_column(
+    buffer: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerkit.memory.memory", lambda: 10**6)
+    (tmp_path / "data.csv").write_text("a,b,t\n" + "".join(f"u{i},1,no\nu{i},2,yes\n" for i in range(300)))
+    columns = [{"column": "b"}, {"column": "a", "type": "category"}]
+    document = Document(**fields("csv", buffer) | {"input": columns, "layers": [{"type": "dense", "units": 2}]})
+    with pytest.raises(DataError, match='"a" makes 300 numbers of a cell; a category with "encoding": "index"'):
+        prepare(document, reading.own(document, tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize(("fraction", "rows"), [(0.01, 3), (0.99, 3)])
 def test_a_side_without_rows_is_refused(fraction: float, rows: int, tmp_path: Path) -> None:
     write(tmp_path, "npz", rows=rows)
