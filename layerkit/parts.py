@@ -265,6 +265,8 @@ class Table:
     lines: Sequence[int] | None = None
     others: Sequence[str] = ()
     """Columns that stand in the file and weren't asked for."""
+    weights: Array | None = None
+    """How much each row counts, where a Python user gives that beside the columns."""
 
     def __len__(self) -> int:
         return len(self.numbers)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from layerkit.data.coded import Coded
-from layerkit.data.tables import WEIGHTS, cell_fault, column, place_of
+from layerkit.data.tables import cell_fault, column, place_of
 from layerkit.declared import shown
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
@@ -67,7 +68,9 @@ def _targets(document: Document, table: Table, output_shape: Shape) -> Array:
 
 def sample_weights(document: Document, table: Table) -> Array | None:
     """How much each row counts, of (rows,), by the document's column of weights or what Python gave; None otherwise."""
-    name = WEIGHTS if WEIGHTS in table.columns else document.training.sample_weights
+    name = document.training.sample_weights
+    if table.weights is not None:
+        name, table = "weights", replace(table, columns={"weights": table.weights})
     if name is None:
         return None
     weights = _encoded(table, [_weights(name)], "float64")[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def packed(tables: Tables, document: Document) -> InOrder:
     found, codes, size = [], dict[str, _Codes](), 0
     for table in tables:
         columns = {name: _packed(name, values, document, takers[name], codes) for name, values in table.columns.items()}
-        found.append(Table(columns, table.numbers, table.source, _lines(table), table.others))
+        found.append(replace(table, columns=columns, lines=_lines(table)))
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
         check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
     return InOrder(found)

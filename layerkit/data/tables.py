@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -41,10 +42,6 @@ def table_of_objects(
     return Table(values, range(first, first + len(rows)), source, others=others)
 
 
-WEIGHTS = "sample weights"
-"""The column of the weights that a Python user gives."""
-
-
 def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
     """What a Python user holds: columns by name (a mapping, a DataFrame or a list of {column: value}), or an array x.
 
@@ -59,11 +56,15 @@ def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
             columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}
     else:
         columns = {"x": x} | ({} if y is None else {"y": y})
-    columns |= {} if weights is None else {WEIGHTS: weights}
     try:
-        return table_of_arrays({name: _array(values) for name, values in columns.items()}, "data")
+        table = table_of_arrays({name: _array(values) for name, values in columns.items()}, "data")
+        beside = table if weights is None else table_of_arrays({"weights": _array(weights)}, "data")
     except (TypeError, ValueError) as error:
         raise DataError(f"these are not regular arrays: {error}", "data") from None
+    if len(beside) != len(table):
+        found = f"{len(table)} of the data, {len(beside)} of the weights"
+        raise DataError(f"the first axis of each array is the rows, and these differ: {found}", "data")
+    return table if weights is None else replace(table, weights=beside.columns["weights"])
 
 
 def _array(values: Any) -> Array:
@@ -89,7 +90,8 @@ def joined(blocks: Iterable[Table], source: str) -> Table:
     columns = {name: _end_to_end([part.columns.get(name, [None] * len(part)) for part in parts]) for name in names}
     lines = [line for part in parts for line in (() if part.lines is None else part.lines)]
     numbers = [number for part in parts for number in part.numbers]
-    return Table(columns, numbers, source, lines or None, parts[0].others)
+    weights = None if any(part.weights is None for part in parts) else _end_to_end([part.weights for part in parts])
+    return Table(columns, numbers, source, lines or None, parts[0].others, weights)
 
 
 def _end_to_end(blocks: Sequence[Any]) -> Any:
@@ -103,7 +105,9 @@ def chosen(table: Table, rows: Array) -> Table:
     """The table of these rows alone (their indices, from 0), which keep their numbers."""
     columns = {name: _chosen(values, rows) for name, values in table.columns.items()}
     lines = None if table.lines is None else np.asarray(table.lines)[rows]
-    return Table(columns, np.asarray(table.numbers)[rows], table.source, lines, table.others)  # type: ignore[arg-type]
+    weights = None if table.weights is None else table.weights[rows]
+    numbers = np.asarray(table.numbers)[rows]
+    return Table(columns, numbers, table.source, lines, table.others, weights)  # type: ignore[arg-type]
 
 
 def _chosen(values: Any, rows: Array) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit.data.tables import table_of
+from layerkit.data.tables import chosen, joined, table_of
 from layerkit.errors import DataError
 
 
@@ -22,6 +22,13 @@ def test_a_list_of_several_kinds_keeps_each_cell(cells: list[Any]) -> None:
 def test_texts_alone_are_texts() -> None:
     assert list(table_of({"c": ["a", "b"]}).columns["c"]) == ["a", "b"]
     assert list(table_of({"c": np.array(["a", "b"])}).columns["c"]) == ["a", "b"]
+
+
+def test_rows_that_are_chosen_or_joined_keep_their_weights() -> None:
+    table = table_of({"a": [1.0, 2.0, 3.0]}, weights=[1, 2, 3])
+    assert chosen(table, np.array([2, 0])).weights.tolist() == [3, 1]
+    assert joined([table, table], "data").weights.tolist() == [1, 2, 3, 1, 2, 3]
+    assert joined([table, table_of({"a": [4.0]})], "data").weights is None
 
 
 def test_what_is_masked_is_missing() -> None:

@@ -41,6 +41,23 @@ def test_a_negative_weight_is_refused_with_its_row() -> None:
         line().train([[1.0], [2.0]], [[1.0], [2.0]], weights=[1, -1], steps=1)
 
 
+def test_as_many_weights_are_due_as_there_are_rows() -> None:
+    with pytest.raises(DataError, match="these differ: 2 of the data, 3 of the weights"):
+        line().train([[1.0], [2.0]], [[1.0], [2.0]], weights=[1, 1, 1], steps=1)
+
+
+def test_a_column_called_sample_weights_is_a_feature_like_any_other() -> None:
+    def trained(name: str, weights: Any = None) -> np.ndarray:
+        layers = [Dense(units=1, kernel=[[0.0]], bias=None)]
+        sides = {"input": [{"column": name}], "output": {"column": "y"}}
+        model = Model(**sides, layers=layers, loss="half_squared_error", optimizer="sgd")
+        model.train({name: [0.0, 1.0, 5.0], "y": [1.0, 2.0, 3.0]}, weights=weights, steps=3)
+        return np.asarray(model.predict({name: [1.0, 2.0]}))
+
+    for weights in (None, [1.0, 0.0, 2.0]):
+        np.testing.assert_array_equal(trained("sample weights", weights), trained("a", weights))
+
+
 def test_balanced_classes_count_the_same_together() -> None:
     x, y = [[1.0], [2.0], [3.0], [4.0]], [[0], [0], [0], [1]]
     balanced, by_hand = line(training={"class_weights": "balanced"}), line()
