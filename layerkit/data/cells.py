@@ -77,7 +77,9 @@ class Block:
             numbers = self._parsed(group)
             if numbers is None:
                 # without the columns in which a later cell is no number
-                group = [i for i in group if not self._cut_out([i]).translate(None, IN_NUMBERS)]
+                odd = np.flatnonzero(np.isin(self._bytes, np.frombuffer(IN_NUMBERS, np.uint8), invert=True))
+                spoilt = set((np.searchsorted(self._ends.reshape(-1), odd) % self._ends.shape[1]).tolist())
+                group = [i for i in group if i not in spoilt]
                 numbers = self._parsed(group)
             self._numbers = {} if numbers is None else dict(zip(group, numbers, strict=True))
         return self._numbers

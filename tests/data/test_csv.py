@@ -283,6 +283,15 @@ def test_a_large_file_is_read_without_pyarrow_too(monkeypatch: pytest.MonkeyPatc
     assert numerals.parse_for(numerals.LARGE) is numerals.by_json
 
 
+def test_a_later_cell_that_is_no_number_costs_its_own_column_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut, cut_out = [], Block._cut_out
+    monkeypatch.setattr(Block, "_cut_out", lambda self, columns: cut.append(columns) or cut_out(self, columns))
+    content = b"".join(b",".join([b"1"] * 50 + [cell, b'"2"']) + b"\n" for cell in (b"3", b"x"))
+    numbers = Block(content, 52, range(52)).read()
+    assert list(numbers) == list(range(50))
+    assert len(cut) <= 2
+
+
 def test_a_header_of_many_columns_takes_no_longer_for_each(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text(",".join(map(str, range(30_000))) + "\n" + ",".join(["1"] * 30_000) + "\n")
