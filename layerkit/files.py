@@ -88,7 +88,10 @@ def check_apart(path: Path, sources: Iterable[Path]) -> None:
 
 def are_one(path: Path, other: Path) -> bool:
     """Whether both lead to one file that is there."""
-    return path.exists() and other.exists() and path.samefile(other)
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # what can't be looked at is none that is known
+        return False
 
 
 def followed(path: Path) -> Path:

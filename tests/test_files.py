@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,35 @@ def test_data_that_may_not_be_read_is_said(models: Path, cli: Callable[..., Any]
     monkeypatch.setattr(Path, "open", refuses)
     ran = cli("train", models / "iris.json")
     assert (ran.code, ran.err) == (2, f"error: {models / 'iris.csv'}: can't be opened: Permission denied\n")
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "nul\0.csv", "iris.json/iris.csv"])
+def test_data_that_can_not_be_looked_at_is_an_error_of_the_data_alone(
+    name: str, models: Path, cli: Callable[..., Any]
+) -> None:
+    document = json.loads((models / "iris.json").read_text())
+    document["training"]["data"] = {"path": name}
+    (models / "iris.json").write_text(json.dumps(document))
+    ran = cli("train", models / "iris.json")
+    assert (ran.code, "please report it" in ran.err) == (2, False)
+    assert "can't be opened" in ran.err
+    assert cli("train", models / "iris.json", "--data", models / "iris.csv", "--steps", 1).code == 0
+    assert cli("predict", models / "iris.json", "--data", models / "iris.csv").code == 0
+
+
+def test_data_in_a_folder_that_may_not_be_entered_keeps_no_verb_from_the_model(
+    models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("train", models / "iris.json", "--steps", 1).code == 0
+    looked_at = Path.stat
+
+    def refuses(path: Path, **options: Any) -> os.stat_result:
+        if path.name == "iris.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked_at(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuses)
+    assert cli("show", models / "iris.json").code == 0
 
 
 def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
