@@ -1,6 +1,7 @@
 """What goes in and what is due: arrays or columns, and the rows that a document writes or names."""
 
 import json
+from collections import Counter
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -50,8 +51,8 @@ def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
         if isinstance(each, str):
             raise refuse(f'should name a column as {{"column": {json.dumps(each)}}}, not as {json.dumps(each)} alone')
     columns: tuple[Column, ...] = _columns().validate_python(given, context=info.context)
-    names = [column.column for column in columns]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    counts = Counter(column.column for column in columns)
+    twice = sorted(name for name, count in counts.items() if count > 1)
     if twice:
         raise refuse(f"names the column {', '.join(twice)} twice")
     return columns

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from layerkit import DocumentError
+from layerkit import DocumentError, jsontext
 from layerkit.document import parse
 
 Change = Callable[[dict[str, Any]], None]
@@ -274,3 +274,14 @@ def test_a_wrong_share_for_validation_is_said_where_it_stands(value: str) -> Non
     text = f'{{"input": [2], "layers": ["relu"],\n"training": {{\n"validation": {value}}}}}'
     with pytest.raises(DocumentError, match=r"text:3:1: training.validation: should be a share of the rows"):
         parse(text, "text")
+
+
+def test_the_text_is_gone_through_once_however_many_faults_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    values = jsontext._values
+    monkeypatch.setattr(jsontext, "_values", lambda text: (asked.append(text), values(text))[1])
+    layers = [{"type": "dense", "units": 0}] * 20
+    with pytest.raises(DocumentError) as caught:
+        parse(json.dumps({"input": [2], "layers": layers}, indent=1), "model.json")
+    assert (len(caught.value.faults), len(asked)) == (20, 1)
+    assert caught.value.faults[19].where == "model.json:84:4: layers[19].units"
