@@ -178,6 +178,12 @@ def test_check_tells_faults_of_document_data_and_saved_file_together(models: Pat
     assert "training.data" in faults[1]["where"]
 
 
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_check_says_of_a_folder_that_it_is_none_of_its_files(place: str, cli: Callable[..., Any]) -> None:
+    ran = cli("check", place)
+    assert (ran.code, ran.out) == (2, f"{place or '.'}: this is a directory where a file is due\n")
+
+
 def test_plugins_lists_kind_name_distribution_and_version(cli: Callable[..., Any]) -> None:
     listed = cli("plugins", "--format", "json").json
     dense = next(part for part in listed if part["name"] == "dense")
