@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit import jsontext, registry
-from layerkit.declared import Declared
+from layerkit.declared import BEYOND, Declared
 from layerkit.document import Document
 from layerkit.document import parse as parse_document
 from layerkit.errors import LayerkitError, PartError, SavedFileError
@@ -27,7 +27,6 @@ from layerkit.ops import Array
 from layerkit.part import Part, unnamed
 
 SUFFIX = ".safetensors"
-_MOST = 2**63
 _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
@@ -144,7 +143,7 @@ def from_bytes(content: bytes, source: str) -> Saved:
         parts = jsontext.parse(metadata["parts"], source)
         document = parse_document(metadata["document"], f"{source}, its document", origin=_distributions(parts))
         step, epoch = int(metadata["step"]), int(metadata["epoch"])
-        if not (0 <= step < _MOST and 0 <= epoch < _MOST):
+        if not (0 <= step < BEYOND and 0 <= epoch < BEYOND):
             raise ValueError("its step and epoch are counts")
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SavedFileError(f"its metadata can't be read: {type(error).__name__} {error}", source) from None

@@ -139,6 +139,11 @@ def test_sizes_are_counted_before_anything_is_allocated(units: int) -> None:
         network(dense(units), dense(1))
 
 
+def test_so_are_those_that_are_beyond_any_float() -> None:
+    with pytest.raises(DocumentError, match=r"needs [\d,]+ GiB"):
+        build([Entry.model_validate(dense(1))], (2**62,) * 40, "float64")
+
+
 class Lying(Layer):
     """A layer whose y hasn't the shape that it declares."""
 

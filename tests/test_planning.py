@@ -26,6 +26,8 @@ def classifier() -> Model:
         ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
         ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
         ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
+        ({"steps": 2**63}, f"steps should be a whole number from 1 and below {2**63}, not {2**63}"),
+        ({"epochs": 10**320}, "epochs should be a whole number from 1 and below"),
         ({"steps": np.array([3])}, "steps should be a whole number from 1"),
         ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
         ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
