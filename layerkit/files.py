@@ -59,7 +59,7 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     try:
         target = followed(path)
         _clear_left_behind(target)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        temporary = _temporary(target)
         _writing.add(temporary.name)
         try:
             _write(temporary, content, target)
@@ -97,6 +97,11 @@ def are_one(path: Path, other: Path) -> bool:
 def followed(path: Path) -> Path:
     """The file that is meant, links followed. Raises OSError for a link that leads nowhere."""
     return Path(os.path.realpath(path, strict=path.is_symlink()))
+
+
+def _temporary(target: Path) -> Path:
+    """A new name beside the target, which `_clear_left_behind` knows again."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _write(temporary: Path, content: bytes | Iterable[bytes], target: Path) -> None:
@@ -169,8 +174,15 @@ def check_writable(path: Path) -> None:
     """
     if os.path.lexists(path):
         regular_file(path, SavedFileError)
-    folder = Path(os.path.realpath(path)).parent
+    target = Path(os.path.realpath(path))
+    folder = target.parent
     if not folder.is_dir():
         raise SaveError(f"there is no folder {folder}", str(path))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError("the folder can't be written", str(path))
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            _temporary(target).lstat()
+    except OSError as cause:  # its name is longer than the target's own
+        message = f"no temporary file can stand beside it: {_reason(cause)}; a shorter name leaves room for one"
+        raise SaveError(message, str(path)) from None

@@ -49,6 +49,19 @@ def test_a_folder_that_is_not_there_is_said_before_the_run(models: Path, cli: Ca
     assert (ran.code, "no folder" in ran.err) == (1, True)
 
 
+@pytest.mark.parametrize("length", [225, 237, 255, 300])
+def test_a_name_that_is_too_long_is_said_before_the_run(
+    length: int, models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "x" * (length - len(".safetensors")) + ".safetensors"
+    monkeypatch.setattr("layerkit.model.Model.run", lambda *_, **__: 1 / 0)
+    ran = cli("train", models / "activity.json", "--output", models / name)
+    if length == 225:
+        assert "ZeroDivisionError" in ran.err
+    else:
+        assert (ran.code, "File name too long" in ran.err) == (1, True)
+
+
 def test_a_document_is_never_overwritten_by_a_saved_file(models: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", models / "activity.json", "--output", models / "activity.json")
     assert (ran.code, ".safetensors" in ran.err) == (2, True)
