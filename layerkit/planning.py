@@ -85,6 +85,12 @@ def whole_numbers(**given: Any) -> Iterator[int | None]:
         yield number
 
 
+def check_goal(goal: int) -> None:
+    """Raise DocumentError for a last step that no saved file could count."""
+    if goal >= BEYOND:
+        raise DocumentError(f"the last step would be {goal:,}, and steps are counted below {BEYOND:,}", "train")
+
+
 def notice_loss(network: Network) -> None:
     """Say so where a loss of probabilities is given what need not be any."""
     loss, last = network.loss, network.stages[-1].layer

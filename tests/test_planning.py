@@ -38,6 +38,15 @@ def test_how_long_to_train_is_a_whole_number(asked: Any, due: str) -> None:
         classifier().train(X, LABELS, **asked)
 
 
+@pytest.mark.parametrize("asked", [{"steps": 2**63 - 3}, {"epochs": 2**62}])
+def test_no_run_goes_beyond_the_steps_that_a_saved_file_counts(asked: Any) -> None:
+    model = classifier()
+    model.train(X, LABELS, steps=3)
+    with pytest.raises(DocumentError, match="the last step would be"):
+        model.train(X, LABELS, **asked)
+    assert model.step == 3
+
+
 def test_a_whole_number_may_be_numpys() -> None:
     assert classifier().train(X, LABELS, steps=np.int64(3)).steps == 3  # type: ignore[arg-type]
 
