@@ -50,7 +50,7 @@ What = TypeVar("What")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Save here, not beside the document.")
 @click.option("--restart", is_flag=True, help="Begin again, from the first parameters.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print nothing but notes and errors.")
 @format_option
 def command(
     model: Path,
@@ -127,7 +127,7 @@ def command(
                 }
             )
         if dry_run:
-            if processes.first:
+            if not quiet:
                 _say_plan(opened, plan, form)
             return 0
 
