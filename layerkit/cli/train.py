@@ -86,8 +86,11 @@ def command(
     from layerkit.opening import open_model, saved_path
     from layerkit.storage import origins
 
-    fields = fields_of(changes) | ({} if seed is None else {"training.seed": seed})
-    fields |= {} if batch_size is None else {"training.batch_size": batch_size}
+    options = {"training.seed": seed, "training.batch_size": batch_size}
+    own, fields = {field: value for field, value in options.items() if value is not None}, fields_of(changes)
+    if twice := own.keys() & fields.keys():
+        raise click.UsageError(f"give {' and '.join(sorted(twice))} once: by --set, or by the option of its own")
+    fields |= own
     path = saved_path(model, output)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
     if together and not _on_jax(model, fields, engine):

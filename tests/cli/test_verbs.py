@@ -53,6 +53,8 @@ def test_each_verb_has_its_own_help(verb: str, cli: Callable[..., Any]) -> None:
         (["train", "x.json", "--steps", "0"], "--steps"),
         (["train", "x.json", "--steps", "1", "--epochs", "1"], "not both"),
         (["train", "x.json", "--set", "learning_rate"], "PATH=VALUE"),
+        (["train", "x.json", "--seed", "3", "--set", "training.seed=9"], "give training.seed once"),
+        (["train", "x.json", "--batch-size", "3", "--set", "training.batch_size=9"], "give training.batch_size once"),
         (["train", "nowhere.json"], "no such file"),
         (["train", "x.json", "--frmat", "json"], "--format"),
     ],
