@@ -18,6 +18,7 @@ def faults_of_model(path: Path) -> list[Fault]:
     faults: list[Fault] = []
     saved: storage.Saved | None = None
     document: Document | None = None
+    folder = path.parent
     try:
         source = saved_path(path)
     except LayerkitError as error:
@@ -25,7 +26,7 @@ def faults_of_model(path: Path) -> list[Fault]:
     try:
         if source != path:
             document = read_document(path, None, source)
-            check_place(source, Model.of(document, path.parent, None).data_files)
+            check_place(source, Model.of(document, folder, None).data_files)
     except SaveError as error:
         return list(error.faults)
     except LayerkitError as error:
@@ -33,11 +34,12 @@ def faults_of_model(path: Path) -> list[Fault]:
     try:
         if os.path.lexists(source) or source == path:
             saved = storage.load(source)
-            document = saved.document if source == path else document
+            if source == path:
+                document, folder = saved.document, folder / saved.folder
     except LayerkitError as error:
         faults += error.faults
     if document is not None:
-        faults += _faults_of_network(document, saved, str(source)) + _faults_of_data(document, path.parent)
+        faults += _faults_of_network(document, saved, str(source)) + _faults_of_data(document, folder)
     return list(dict.fromkeys(faults))
 
 

@@ -94,6 +94,14 @@ def are_one(path: Path, other: Path) -> bool:
         return False
 
 
+def way(start: Path, end: Path) -> str:
+    """How to get from one folder to another, links followed: relative, but between two drives of Windows."""
+    folder = os.path.realpath(end)
+    with contextlib.suppress(ValueError):
+        folder = os.path.relpath(folder, os.path.realpath(start))
+    return Path(folder).as_posix().encode(errors="replace").decode()  # a name that is no Unicode stands in no file
+
+
 def followed(path: Path) -> Path:
     """The file that is meant, links followed. Raises OSError for a link that leads nowhere."""
     return Path(os.path.realpath(path, strict=path.is_symlink()))

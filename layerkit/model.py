@@ -25,7 +25,7 @@ from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
 from layerkit.errors import DocumentError, PartError
-from layerkit.files import check_apart
+from layerkit.files import check_apart, way
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
@@ -373,6 +373,7 @@ class Model:
             step=state.step,
             epoch=self._epoch,
             parts=storage.origins(self._document),
+            folder=way(target.parent, self._folder) if self.data_files else storage.HERE,
         )
         storage.save(target, saved)
         return target

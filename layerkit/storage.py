@@ -27,6 +27,8 @@ from layerkit.ops import Array
 from layerkit.part import Part, unnamed
 
 SUFFIX = ".safetensors"
+HERE = "."
+"""The file's own folder."""
 _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
@@ -44,6 +46,8 @@ class Saved(NamedTuple):
     epoch: int = 0
     parts: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """For each kind and name, such as `activation swish`, the distribution and version that it came from."""
+    folder: str = HERE
+    """The one that the document's data files are relative to, from the file's own."""
 
 
 def check_suffix(path: Path) -> None:
@@ -115,6 +119,8 @@ def to_bytes(saved: Saved) -> bytes:
         "parts": json.dumps(dict(saved.parts)),
         "sha256": _BLANK,
     }
+    if saved.folder != HERE:
+        metadata["folder"] = saved.folder
     header: dict[str, Any] = {"__metadata__": metadata}
     blocks: list[bytes] = []
     offset = 0
@@ -155,7 +161,7 @@ def from_bytes(content: bytes, source: str) -> Saved:
     own = ("optimizer.", "history.", "state.")
     parameters = {name: array for name, array in tensors.items() if not name.startswith(own)}
     history, state = _under("history", tensors), _under("state", tensors)
-    return Saved(document, parameters, slots, history, state, step, epoch, parts)
+    return Saved(document, parameters, slots, history, state, step, epoch, parts, metadata.get("folder", HERE))
 
 
 def _mark(digest: str) -> bytes:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from layerkit import files
+
 
 def make_directory(path: Path) -> None:
     path.mkdir()
@@ -131,3 +133,8 @@ def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
     assert "No space left" in ran.err
     assert (models / "activity.safetensors").read_bytes() == saved
     assert sorted(models.iterdir()) == before
+
+
+def test_the_way_to_a_folder_is_always_text(tmp_path: Path) -> None:
+    assert files.way(tmp_path / "a", tmp_path / "b" / "c") == "../b/c"
+    assert files.way(tmp_path, tmp_path / os.fsdecode(b"\xff")) == "?"
