@@ -63,8 +63,8 @@ def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
         if isinstance(each, str):
             raise refuse(f'should name a column as {{"column": {json.dumps(each)}}}, not as {json.dumps(each)} alone')
     columns: tuple[Column, ...] = _columns().validate_python(given, context=info.context)
-    counts = Counter(column.column for column in columns)
-    twice = sorted(name for name, count in counts.items() if count > 1)
+    names = [column.column for column in columns]
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise refuse(f"names the column {', '.join(twice)} twice")
     return columns
