@@ -10,7 +10,7 @@ from layerkit.data import fitting
 from layerkit.document import Document
 from layerkit.errors import Fault, LayerkitError, SaveError
 from layerkit.model import Model
-from layerkit.opening import check_fit, check_place, read_document, with_fit_of
+from layerkit.opening import check_fit, check_place, read_document, saved_path, with_fit_of
 
 
 def faults_of_model(path: Path) -> list[Fault]:
@@ -18,23 +18,28 @@ def faults_of_model(path: Path) -> list[Fault]:
     faults: list[Fault] = []
     saved: storage.Saved | None = None
     document: Document | None = None
-    saved_path = path if path.suffix == storage.SUFFIX else path.with_suffix(storage.SUFFIX)
+    folder = path.parent
     try:
-        if saved_path != path:
-            document = read_document(path, None, saved_path)
-            check_place(saved_path, Model.of(document, path.parent, None).data_files)
+        source = saved_path(path)
+    except LayerkitError as error:
+        return list(error.faults)
+    try:
+        if source != path:
+            document = read_document(path, None, source)
+            check_place(source, Model.of(document, folder, None).data_files)
     except SaveError as error:
         return list(error.faults)
     except LayerkitError as error:
         faults += error.faults
     try:
-        if os.path.lexists(saved_path) or saved_path == path:
-            saved = storage.load(saved_path)
-            document = saved.document if saved_path == path else document
+        if os.path.lexists(source) or source == path:
+            saved = storage.load(source)
+            if source == path:
+                document, folder = saved.document, folder / saved.folder
     except LayerkitError as error:
         faults += error.faults
     if document is not None:
-        faults += _faults_of_network(document, saved, str(saved_path)) + _faults_of_data(document, path.parent)
+        faults += _faults_of_network(document, saved, str(source)) + _faults_of_data(document, folder)
     return list(dict.fromkeys(faults))
 
 

@@ -163,8 +163,12 @@ def _some(values: Sequence[Any]) -> Sequence[Any]:
     return values
 
 
-Size: TypeAlias = Annotated[int, Field(ge=1)]
+BEYOND = 2**63
+"""The first whole number that 64 bits don't hold: counts are below it, in a document and in a saved file."""
+Count: TypeAlias = Annotated[int, Field(ge=1, lt=BEYOND)]
 """A field's type: a whole number from 1."""
+Size: TypeAlias = Count
+"""The same, of a shape."""
 # min_length would count what other faults left over, and call a list of one faulty item empty
 AT_LEAST_ONE = AfterValidator(_some)
 """For a field that is a tuple and may not be empty: `Annotated[tuple[Size, ...], AT_LEAST_ONE]`."""

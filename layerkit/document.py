@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticSerializationError
 
 from layerkit import files, jsontext
-from layerkit.declared import AT_LEAST_ONE, Declared, faults_of, or_else, path_of, refuse, shown
+from layerkit.declared import AT_LEAST_ONE, BEYOND, Count, Declared, faults_of, or_else, path_of, refuse, shown
 from layerkit.entry import Entry
 from layerkit.errors import DocumentError, Fault, PartError
 from layerkit.inputs import ArrayInput, Data, Input, Output
@@ -27,7 +27,7 @@ ClassWeights: TypeAlias = Literal["balanced"] | dict[str, Annotated[float, Field
 class Checkpoint(Declared):
     """How often a run is saved before its end: every `steps` steps, or `seconds` after the last time."""
 
-    steps: int | None = Field(None, ge=1)
+    steps: Count | None = None
     seconds: float | None = Field(None, ge=0)
 
 
@@ -38,7 +38,7 @@ class EarlyStopping(Declared):
     than `min_change` is none.
     """
 
-    patience: int = Field(10, ge=1)
+    patience: Count = 10
     figure: str | None = None
     min_change: float = Field(0.0, ge=0)
 
@@ -46,10 +46,10 @@ class EarlyStopping(Declared):
 class Training(Declared):
     """The goal of `train`, and the data that reaches it."""
 
-    steps: int | None = Field(None, ge=1)
-    epochs: int | None = Field(None, ge=1)
-    batch_size: int = Field(32, ge=1)
-    seed: int = Field(0, ge=0, lt=2**63)
+    steps: Count | None = None
+    epochs: Count | None = None
+    batch_size: Count = 32
+    seed: int = Field(0, ge=0, lt=BEYOND)
     data: Data | None = None
     validation: Annotated[Share | str | None, or_else("should be a share of the rows, such as 0.2, or a file")] = None
     """The fraction of the rows that is kept for validation, or the path of a file of its own."""
@@ -155,6 +155,7 @@ def parse(
 def located(error: DocumentError, text: str, source: str, changes: Iterable[str] | None = None) -> DocumentError:
     """The error with source:line:column before each fault's path in the document, or --set where a change put it."""
     changed = [_steps_of(change) for change in changes or ()]
+    locate = jsontext.locator(text, source)
 
     def placed(where: str) -> str:
         path = path_of(where)
@@ -162,7 +163,7 @@ def located(error: DocumentError, text: str, source: str, changes: Iterable[str]
         # a type that isn't installed is a fault of what has it
         if any(own[: len(steps)] == steps or (*own, "type") == steps for steps in changed):
             return f"--set {where}"
-        place = jsontext.locate(text, path, source)
+        place = locate(path)
         return f"{place}: {where}" if where else place
 
     return DocumentError([Fault(placed(fault.where), fault.message) for fault in error.faults])

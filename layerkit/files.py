@@ -59,7 +59,7 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
     try:
         target = followed(path)
         _clear_left_behind(target)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+        temporary = _temporary(target)
         _writing.add(temporary.name)
         try:
             _write(temporary, content, target)
@@ -88,12 +88,28 @@ def check_apart(path: Path, sources: Iterable[Path]) -> None:
 
 def are_one(path: Path, other: Path) -> bool:
     """Whether both lead to one file that is there."""
-    return path.exists() and other.exists() and path.samefile(other)
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # what can't be looked at is none that is known
+        return False
+
+
+def way(start: Path, end: Path) -> str:
+    """How to get from one folder to another, links followed: relative, but between two drives of Windows."""
+    folder = os.path.realpath(end)
+    with contextlib.suppress(ValueError):
+        folder = os.path.relpath(folder, os.path.realpath(start))
+    return Path(folder).as_posix().encode(errors="replace").decode()  # a name that is no Unicode stands in no file
 
 
 def followed(path: Path) -> Path:
     """The file that is meant, links followed. Raises OSError for a link that leads nowhere."""
     return Path(os.path.realpath(path, strict=path.is_symlink()))
+
+
+def _temporary(target: Path) -> Path:
+    """A new name beside the target, which `_clear_left_behind` knows again."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _write(temporary: Path, content: bytes | Iterable[bytes], target: Path) -> None:
@@ -166,8 +182,15 @@ def check_writable(path: Path) -> None:
     """
     if os.path.lexists(path):
         regular_file(path, SavedFileError)
-    folder = Path(os.path.realpath(path)).parent
+    target = Path(os.path.realpath(path))
+    folder = target.parent
     if not folder.is_dir():
         raise SaveError(f"there is no folder {folder}", str(path))
     if not os.access(folder, os.W_OK | os.X_OK):
         raise SaveError("the folder can't be written", str(path))
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            _temporary(target).lstat()
+    except OSError as cause:  # its name is longer than the target's own
+        message = f"no temporary file can stand beside it: {_reason(cause)}; a shorter name leaves room for one"
+        raise SaveError(message, str(path)) from None

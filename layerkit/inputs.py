@@ -5,18 +5,30 @@ from collections import Counter
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationInfo
+from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema, TypeAdapter, ValidationInfo
 from pydantic_core import core_schema
 
-from layerkit.declared import AT_LEAST_ONE, Declared, Size, refuse
+from layerkit.declared import AT_LEAST_ONE, Count, Declared, Size, refuse
 from layerkit.part import Part, part_to_json
 from layerkit.parts import Column
+
+MOST_AXES = 63
+"""NumPy's 64, but for that of the rows."""
+
+
+def _few(shape: tuple[int, ...]) -> tuple[int, ...]:
+    if len(shape) > MOST_AXES:
+        raise refuse(f"has {len(shape):,} axes where {MOST_AXES} are the most")
+    return shape
+
+
+RowShape: TypeAlias = Annotated[tuple[Size, ...], AT_LEAST_ONE, AfterValidator(_few)]
 
 
 class ArrayInput(Declared):
     """An input of plain numbers: the shape of one row, and its dtype where it isn't the document's."""
 
-    shape: Annotated[tuple[Size, ...], AT_LEAST_ONE]
+    shape: RowShape
     dtype: Literal["float32", "float64", "int64"] | None = None
 
     def to_json(self) -> Any:
@@ -60,7 +72,7 @@ def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
 
 @cache
 def _sizes() -> TypeAdapter[Any]:
-    return TypeAdapter(Annotated[tuple[Size, ...], Field(strict=False), AT_LEAST_ONE], config=ConfigDict(strict=True))
+    return TypeAdapter(Annotated[RowShape, Field(strict=False)], config=ConfigDict(strict=True))
 
 
 @cache
@@ -83,7 +95,7 @@ class DataFile(Declared):
     """
 
     path: str = Field(min_length=1)
-    buffer: int | None = Field(None, ge=1)
+    buffer: Count | None = None
 
 
 def _read_data(value: Any, info: ValidationInfo) -> InlineArrays | DataFile | tuple[dict[str, Any], ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator
 from math import isfinite, isinf
 from typing import Any, NoReturn
 
@@ -62,23 +64,39 @@ def _finite_or_null(value: Any) -> Any:
 
 def place(text: str, offset: int, source: str) -> str:
     """source:line:column of an offset into the text."""
-    line = text.count("\n", 0, offset) + 1
-    return f"{source}:{line}:{offset - text.rfind(chr(10), 0, offset)}"
+    return _place(_lines(text), offset, source)
 
 
-def locate(text: str, path: Path, source: str) -> str:
-    """source:line:column of the value at `path`, or of the nearest value around it that the text holds."""
-    offsets = {found: offset for found, offset, _ in _values(text)}
-    while path and path not in offsets:
-        path = path[:-1]
-    return place(text, offsets.get(path, 0), source)
+def locator(text: str, source: str) -> Callable[[Path], str]:
+    """What gives source:line:column of the value at a path, or of the nearest value around it that the text holds.
+
+    It goes through the text once, however many paths it is asked for.
+    """
+    lines, offsets = _lines(text), {found: offset for found, offset, _ in _values(text)}
+
+    def locate(path: Path) -> str:
+        while path and path not in offsets:
+            path = path[:-1]
+        return _place(lines, offsets.get(path, 0), source)
+
+    return locate
+
+
+def _lines(text: str) -> list[int]:
+    """The offset at which each line begins."""
+    return [0, *(end.end() for end in re.finditer("\n", text))]
+
+
+def _place(lines: list[int], offset: int, source: str) -> str:
+    line = bisect_right(lines, offset)
+    return f"{source}:{line}:{offset - lines[line - 1] + 1}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        twice = next(key for key, count in counts.items() if count > 1)
         raise _RefusedError(f'the key "{twice}" stands here twice', key=twice)
     return fields
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -66,6 +67,8 @@ def _acquire(lock: Path, path: Path) -> int:
         handle = _open(lock)
         with ExitStack() as otherwise:
             otherwise.callback(os.close, handle)
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise OSError(errno.EINVAL, "this is not a regular file")
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -85,11 +88,12 @@ def _acquire(lock: Path, path: Path) -> int:
 
 
 def _open(lock: Path) -> int:
-    # never through a link, which could lead to a file that someone wants to have emptied
+    # never through a link, which could lead to a file that someone wants to have emptied; nor waiting at a FIFO
+    how = os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        return os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        return os.open(lock, os.O_RDWR | os.O_CREAT | how, 0o666)
     except PermissionError:
-        return os.open(lock, os.O_RDONLY | os.O_NOFOLLOW)  # another user's
+        return os.open(lock, os.O_RDONLY | how)  # another user's
 
 
 def _remove(lock: Path, handle: int) -> None:

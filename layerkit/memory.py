@@ -20,7 +20,8 @@ def memory() -> int:
 def check_fits(size: int, where: str, error: type[LayerkitError] = DataError) -> None:
     """Raise `error` if so many bytes are more than this machine has."""
     if size > memory():
-        raise error(f"needs {size / 2**30:,.1f} GiB, and this machine has {memory() / 2**30:,.1f}", where)
+        # a float would hold no size that a shape of many axes can ask for
+        raise error(f"needs {-(-size // 2**30):,} GiB, and this machine has {memory() / 2**30:,.1f}", where)
 
 
 def check_rows_fit(size: int, source: str, advice: str = STREAM_IT) -> None:

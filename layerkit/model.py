@@ -25,7 +25,7 @@ from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
 from layerkit.errors import DocumentError, PartError
-from layerkit.files import check_apart
+from layerkit.files import check_apart, way
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
 from layerkit.network import Network
@@ -33,6 +33,7 @@ from layerkit.ops import Array
 from layerkit.part import Part, find_class, naming
 from layerkit.parts import Engine
 from layerkit.planning import (
+    check_goal,
     declared_goal,
     epoch_length,
     factor_of,
@@ -289,6 +290,7 @@ class Model:
         if not (declared or further):
             raise DocumentError("no goal is given: write training.steps or training.epochs", "training")
         goal = self.step + further if further else declared
+        check_goal(goal)
         notice_loss(self.network)
         notice_one_class(self._document)
         # epochs from before early stopping was asked for, or before somebody asked for more, wait for nothing
@@ -371,6 +373,7 @@ class Model:
             step=state.step,
             epoch=self._epoch,
             parts=storage.origins(self._document),
+            folder=way(target.parent, self._folder) if self.data_files else storage.HERE,
         )
         storage.save(target, saved)
         return target

@@ -125,7 +125,10 @@ class Network:
                     name,
                 )
             if not xp.all(xp.isfinite(array)):
-                raise PartError(f"{type(parameter.initializer).__name__} gives what is not a finite number", name)
+                message = f"{type(parameter.initializer).__name__} gives what is not a finite number"
+                if self.dtype == "float32" and xp.any(xp.isinf(array)):
+                    message += '; if it is too large for float32, give the model "dtype": "float64"'
+                raise PartError(message, name)
             arrays[name] = array
         return arrays
 

@@ -43,15 +43,16 @@ def open_model(
     source = saved_path(path, target)
     held = str(path if path.suffix == storage.SUFFIX else source)
     saved: storage.Saved | None = None
+    folder = path.parent
     if path.suffix == storage.SUFFIX:
         saved = storage.load(path)
         assert saved is not None
-        document = saved.document
+        document, folder = saved.document, folder / saved.folder
         if changes:
             document = parse(json.dumps(document.to_json()), f"{path}, its document", changes)
     else:
         document = read_document(path, changes, source)
-    model = Model.of(document, path.parent, source)
+    model = Model.of(document, folder, source)
     check_place(source, model.data_files)
     if saved is None and not restart and os.path.lexists(source):
         saved = storage.load(source)

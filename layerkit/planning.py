@@ -17,6 +17,7 @@ from layerkit.data.batches import steps_per_epoch
 from layerkit.data.preparing import prepare
 from layerkit.data.reading import own, some
 from layerkit.data.tables import place_of
+from layerkit.declared import BEYOND
 from layerkit.document import Document
 from layerkit.engines.session import Recipe, unchanged
 from layerkit.errors import DataError, DocumentError, Notice, PartError, did_you_mean
@@ -72,15 +73,22 @@ def epoch_length(document: Document, folder: Path, ends: Sequence[float], rows: 
 
 
 def whole_numbers(**given: Any) -> Iterator[int | None]:
-    """The numbers as Python's, None for one that isn't given. Raises DocumentError for what isn't whole, or below 1."""
+    """The numbers as Python's, None for one that isn't given. Raises DocumentError for what is no Count."""
     for name, value in given.items():
         try:
             number = None if value is None else index(value)
         except TypeError:
             number = 0
-        if number is not None and number < 1:
-            raise DocumentError(f"{name} should be a whole number from 1, not {value!r}", "train")
+        if number is not None and not 1 <= number < BEYOND:
+            below = f" and below {BEYOND}" if number >= BEYOND else ""
+            raise DocumentError(f"{name} should be a whole number from 1{below}, not {value!r:.60}", "train")
         yield number
+
+
+def check_goal(goal: int) -> None:
+    """Raise DocumentError for a last step that no saved file could count."""
+    if goal >= BEYOND:
+        raise DocumentError(f"the last step would be {goal:,}, and steps are counted below {BEYOND:,}", "train")
 
 
 def notice_loss(network: Network) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layerkit import jsontext, registry
-from layerkit.declared import Declared
+from layerkit.declared import BEYOND, Declared
 from layerkit.document import Document
 from layerkit.document import parse as parse_document
 from layerkit.errors import LayerkitError, PartError, SavedFileError
@@ -27,7 +27,8 @@ from layerkit.ops import Array
 from layerkit.part import Part, unnamed
 
 SUFFIX = ".safetensors"
-_MOST = 2**63
+HERE = "."
+"""The file's own folder."""
 _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
@@ -45,6 +46,8 @@ class Saved(NamedTuple):
     epoch: int = 0
     parts: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """For each kind and name, such as `activation swish`, the distribution and version that it came from."""
+    folder: str = HERE
+    """The one that the document's data files are relative to, from the file's own."""
 
 
 def check_suffix(path: Path) -> None:
@@ -116,6 +119,8 @@ def to_bytes(saved: Saved) -> bytes:
         "parts": json.dumps(dict(saved.parts)),
         "sha256": _BLANK,
     }
+    if saved.folder != HERE:
+        metadata["folder"] = saved.folder
     header: dict[str, Any] = {"__metadata__": metadata}
     blocks: list[bytes] = []
     offset = 0
@@ -144,7 +149,7 @@ def from_bytes(content: bytes, source: str) -> Saved:
         parts = jsontext.parse(metadata["parts"], source)
         document = parse_document(metadata["document"], f"{source}, its document", origin=_distributions(parts))
         step, epoch = int(metadata["step"]), int(metadata["epoch"])
-        if not (0 <= step < _MOST and 0 <= epoch < _MOST):
+        if not (0 <= step < BEYOND and 0 <= epoch < BEYOND):
             raise ValueError("its step and epoch are counts")
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise SavedFileError(f"its metadata can't be read: {type(error).__name__} {error}", source) from None
@@ -156,7 +161,7 @@ def from_bytes(content: bytes, source: str) -> Saved:
     own = ("optimizer.", "history.", "state.")
     parameters = {name: array for name, array in tensors.items() if not name.startswith(own)}
     history, state = _under("history", tensors), _under("state", tensors)
-    return Saved(document, parameters, slots, history, state, step, epoch, parts)
+    return Saved(document, parameters, slots, history, state, step, epoch, parts, metadata.get("folder", HERE))
 
 
 def _mark(digest: str) -> bytes:

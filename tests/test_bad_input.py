@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from layerkit import DocumentError
+from layerkit import DocumentError, jsontext
 from layerkit.document import parse
 
 Change = Callable[[dict[str, Any]], None]
@@ -50,6 +50,10 @@ DOCUMENTS: dict[str, tuple[Change, list[str]]] = {
     "units true": (without_kernels(True), ["layers[0].units", "not true"]),
     "units 1e10": (without_kernels(1e10), ["layers[0].units"]),
     "ten thousand million units": (without_kernels(10**10), ["GiB", "layers[0]"]),
+    "units beyond 64 bits": (without_kernels(10**400), ["layers[0].units", f"less than {2**63}"]),
+    "steps beyond 64 bits": (fields(training={"steps": 10**320}), ["training.steps", f"less than {2**63}"]),
+    "more axes than an array has": (fields(input=[1] * 64), ["input", "64 axes", "63"]),
+    "more axes than that, each of them large": (fields(input={"shape": [2**62] * 300}), ["input.shape", "300 axes"]),
     "no layers": (fields(layers=[]), ["layers", "empty"]),
     "unknown format": (fields(format=2), ["format", "reads format 1, not 2"]),
     "dtype float16": (fields(dtype="float16"), ["dtype", "float32", '"float16"']),
@@ -278,3 +282,14 @@ def test_a_wrong_share_for_validation_is_said_where_it_stands(value: str) -> Non
     text = f'{{"input": [2], "layers": ["relu"],\n"training": {{\n"validation": {value}}}}}'
     with pytest.raises(DocumentError, match=r"text:3:1: training.validation: should be a share of the rows"):
         parse(text, "text")
+
+
+def test_the_text_is_gone_through_once_however_many_faults_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    values = jsontext._values
+    monkeypatch.setattr(jsontext, "_values", lambda text: (asked.append(text), values(text))[1])
+    layers = [{"type": "dense", "units": 0}] * 20
+    with pytest.raises(DocumentError) as caught:
+        parse(json.dumps({"input": [2], "layers": layers}, indent=1), "model.json")
+    assert (len(caught.value.faults), len(asked)) == (20, 1)
+    assert caught.value.faults[19].where == "model.json:84:4: layers[19].units"

@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,15 +20,29 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 FIGURE = re.compile(r"\d+\.\d{4,}(?:e-\d+)?")
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """What stands in a page's blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 def sessions(page: Path) -> list[tuple[str, str]]:
     """Each command of a page's console blocks, and what it printed."""
-    blocks = re.findall(r"^```console\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     found = []
-    for block in blocks:
+    for block in blocks(page, "console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append((command, output.rstrip("\n")))
     return found
+
+
+def python(page: Path, answers: bool) -> list[str]:
+    """A page's blocks of Python: those that show what each line gives, or those that don't."""
+    return [block for block in blocks(page, "python") if block.startswith(">>> ") == answers]
+
+
+def for_pages(what: Callable[[Path], object]) -> pytest.MarkDecorator:
+    """A test for each page that has such a thing."""
+    return pytest.mark.parametrize("page", [page for page in PAGES if what(page)], ids=lambda page: page.name)
 
 
 def isolated(folder: Path) -> dict[str, str]:
@@ -43,7 +59,7 @@ def isolated(folder: Path) -> dict[str, str]:
     return os.environ | {"PATH": path, "PYTHONPATH": str(site), "COLUMNS": "80"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@for_pages(sessions)
 def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) -> None:
     for folder in ("models", "plugins"):
         ignored = shutil.ignore_patterns("*.safetensors", "__pycache__", "*.egg-info")
@@ -67,30 +83,39 @@ def test_the_commands_of_a_page_print_what_it_shows(page: Path, tmp_path: Path) 
         )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_the_python_of_a_page_gives_what_it_shows(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"^```python\n(>>> .*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
-    if not blocks:
-        pytest.skip("it shows no session of Python")
+@pytest.fixture
+def beside_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A working folder with the repository's models in it."""
     shutil.copytree(ROOT / "models", tmp_path / "models", ignore=shutil.ignore_patterns("*.safetensors"))
     monkeypatch.chdir(tmp_path)
-    session = doctest.DocTestParser().get_doctest("".join(blocks), {}, page.name, str(page), 0)
+
+
+@pytest.mark.usefixtures("beside_models")
+@for_pages(partial(python, answers=True))
+def test_the_python_of_a_page_gives_what_it_shows(page: Path) -> None:
+    session = doctest.DocTestParser().get_doctest("".join(python(page, answers=True)), {}, page.name, str(page), 0)
     said: list[str] = []
-    doctest.DocTestRunner().run(session, out=said.append)
+    doctest.DocTestRunner(verbose=False).run(session, out=said.append)
     assert not said, "".join(said)
+
+
+@pytest.mark.usefixtures("beside_models")
+@for_pages(partial(python, answers=False))
+def test_the_python_of_a_page_that_shows_no_answers_runs(page: Path) -> None:
+    for block in python(page, answers=False):
+        exec(block, {})
 
 
 def test_the_activity_in_the_readme_is_the_one_in_models() -> None:
     import json
 
-    text = re.search(r"^```json\n(.*?)^```", ROOT.joinpath("README.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert text is not None
-    shown, real = json.loads(text[1]), json.loads((ROOT / "models" / "activity.json").read_text())
+    shown = json.loads(blocks(ROOT / "README.md", "json")[0])
+    real = json.loads((ROOT / "models" / "activity.json").read_text())
     assert {key: real[key] for key in shown} == shown
 
 
 def test_the_swish_in_the_readme_is_the_one_in_plugins() -> None:
-    shown = re.findall(r"^```python\n(.*?)^```", ROOT.joinpath("README.md").read_text(), re.DOTALL | re.MULTILINE)[-1]
+    shown = blocks(ROOT / "README.md", "python")[-1]
     real = (ROOT / "plugins" / "layerkit-swish" / "layerkit_swish.py").read_text()
     for line in shown.splitlines():
         assert line.strip(' ".') in real

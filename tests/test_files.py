@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from layerkit import files
 
 
 def make_directory(path: Path) -> None:
@@ -48,6 +51,19 @@ def test_a_folder_that_is_not_there_is_said_before_the_run(models: Path, cli: Ca
     assert (ran.code, "no folder" in ran.err) == (1, True)
 
 
+@pytest.mark.parametrize("length", [225, 237, 255, 300])
+def test_a_name_that_is_too_long_is_said_before_the_run(
+    length: int, models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "x" * (length - len(".safetensors")) + ".safetensors"
+    monkeypatch.setattr("layerkit.model.Model.run", lambda *_, **__: 1 / 0)
+    ran = cli("train", models / "activity.json", "--output", models / name)
+    if length == 225:
+        assert "ZeroDivisionError" in ran.err
+    else:
+        assert (ran.code, "File name too long" in ran.err) == (1, True)
+
+
 def test_a_document_is_never_overwritten_by_a_saved_file(models: Path, cli: Callable[..., Any]) -> None:
     ran = cli("train", models / "activity.json", "--output", models / "activity.json")
     assert (ran.code, ".safetensors" in ran.err) == (2, True)
@@ -72,6 +88,35 @@ def test_data_that_may_not_be_read_is_said(models: Path, cli: Callable[..., Any]
     assert (ran.code, ran.err) == (2, f"error: {models / 'iris.csv'}: can't be opened: Permission denied\n")
 
 
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "nul\0.csv", "iris.json/iris.csv"])
+def test_data_that_can_not_be_looked_at_is_an_error_of_the_data_alone(
+    name: str, models: Path, cli: Callable[..., Any]
+) -> None:
+    document = json.loads((models / "iris.json").read_text())
+    document["training"]["data"] = {"path": name}
+    (models / "iris.json").write_text(json.dumps(document))
+    ran = cli("train", models / "iris.json")
+    assert (ran.code, "please report it" in ran.err) == (2, False)
+    assert "can't be opened" in ran.err
+    assert cli("train", models / "iris.json", "--data", models / "iris.csv", "--steps", 1).code == 0
+    assert cli("predict", models / "iris.json", "--data", models / "iris.csv").code == 0
+
+
+def test_data_in_a_folder_that_may_not_be_entered_keeps_no_verb_from_the_model(
+    models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("train", models / "iris.json", "--steps", 1).code == 0
+    looked_at = Path.stat
+
+    def refuses(path: Path, **options: Any) -> os.stat_result:
+        if path.name == "iris.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked_at(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuses)
+    assert cli("show", models / "iris.json").code == 0
+
+
 def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
     models: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,3 +133,8 @@ def test_a_disk_that_fills_up_while_saving_leaves_the_old_file(
     assert "No space left" in ran.err
     assert (models / "activity.safetensors").read_bytes() == saved
     assert sorted(models.iterdir()) == before
+
+
+def test_the_way_to_a_folder_is_always_text(tmp_path: Path) -> None:
+    assert files.way(tmp_path / "a", tmp_path / "b" / "c") == "../b/c"
+    assert files.way(tmp_path, tmp_path / os.fsdecode(b"\xff")) == "?"

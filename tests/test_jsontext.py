@@ -33,8 +33,9 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], A
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
 def test_every_value_has_its_line_and_column(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
+    locate = jsontext.locator(text, "text")
     for path, item in paths(value):
-        _, line, column = jsontext.locate(text, path, "text").split(":")
+        _, line, column = locate(path).split(":")
         rest = "\n".join(text.split("\n")[int(line) - 1 :])[int(column) - 1 :]
         if path and isinstance(path[-1], str):
             key, end = json.JSONDecoder().raw_decode(rest)
@@ -75,3 +76,15 @@ def test_what_the_standard_forbids_is_refused_at_its_place(text: str, where: str
 
 def test_a_key_that_stands_in_two_objects_is_no_duplicate() -> None:
     assert jsontext.parse('[{"a": 1}, {"a": 2}]', "text") == [{"a": 1}, {"a": 2}]
+
+
+def test_a_key_that_stands_twice_is_soon_found_among_very_many() -> None:
+    keys = ", ".join(f'"k{i}": 0' for i in range(60_000))  # half a minute, if each were counted
+    with pytest.raises(DocumentError, match='the key "z" stands here twice'):
+        jsontext.parse(f'{{{keys}, "z": 1, "z": 2}}', "text")
+
+
+def test_very_many_paths_are_soon_located() -> None:
+    count = 20_000  # minutes, if the text were gone through for each
+    locate = jsontext.locator(json.dumps([{"a": i} for i in range(count)], indent=1), "text")
+    assert [locate((i, "a")) for i in range(count)] == [f"text:{3 + 3 * i}:3" for i in range(count)]

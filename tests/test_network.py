@@ -133,10 +133,26 @@ def test_every_literal_of_the_wrong_shape_is_told_at_once() -> None:
     assert [fault.where for fault in caught.value.faults] == ["layers[0].kernel", "layers[0].bias", "layers[1].kernel"]
 
 
+def test_a_first_number_beyond_float32_is_told_to_be_given_float64() -> None:
+    def first(dtype: str) -> Any:
+        model = Model(input=[1], layers=[Dense(units=1, kernel=[[1e300]])], dtype=dtype)
+        return model.parameters["layers.0.kernel"]
+
+    due = pytest.raises(PartError, match=r'layers\.0\.kernel: .* too large .* "dtype": "float64"')
+    with np.errstate(over="ignore"), due:
+        first("float32")
+    assert first("float64") == [[1e300]]
+
+
 @pytest.mark.parametrize("units", [10**10, 10**18])
 def test_sizes_are_counted_before_anything_is_allocated(units: int) -> None:
     with pytest.raises(DocumentError, match=r"layers\[0\] with [\d,]+ numbers: needs [\d,.]+ GiB"):
         network(dense(units), dense(1))
+
+
+def test_so_are_those_that_are_beyond_any_float() -> None:
+    with pytest.raises(DocumentError, match=r"needs [\d,]+ GiB"):
+        build([Entry.model_validate(dense(1))], (2**62,) * 40, "float64")
 
 
 class Lying(Layer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import layerkit
 from layerkit import Notice, SavedFileError
+from layerkit.checking import faults_of_model
 from layerkit.opening import open_model
 
 
@@ -168,3 +170,39 @@ def test_other_validation_rows_that_the_document_asks_for_are_noticed_once(model
     with pytest.warns(Notice) as noticed:
         open_model(models / "iris.json", {"training.seed": 7}).evaluate()
     assert [str(each.message).partition(" since")[0] for each in noticed] == ["validation or its seed changed"]
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_model_that_is_saved_in_another_folder_finds_the_documents_data(linked: bool, models: Path) -> None:
+    folder = models / "here" / "out"
+    if linked:
+        (models / "real" / "deep").mkdir(parents=True)
+        (models / "here").mkdir()
+        folder.symlink_to(models / "real" / "deep")
+    else:
+        folder.mkdir(parents=True)
+    (folder / "iris.csv").write_text("another table")
+    shutil.copy(models / "iris.csv", models / "held_out.csv")
+    changes = {"training.validation": "held_out.csv"}
+    model = open_model(models / "iris.json", changes, folder / "iris.safetensors")
+    model.train(steps=3)
+    due = model.evaluate()
+    model.save()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = layerkit.load(folder / "iris.safetensors")
+        assert again.evaluate() == due
+        again.save()
+        again.save(models / "moved.safetensors")
+        assert again.train(steps=2).steps == 2
+        for place in (folder / "iris.safetensors", models / "moved.safetensors"):
+            assert faults_of_model(place) == []
+            assert layerkit.load(place).evaluate() == due
+        assert open_model(models / "iris.json", changes, folder / "iris.safetensors").step == 3
+
+
+def test_a_file_beside_its_document_or_without_data_says_nothing_of_a_folder(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for name, place in [("iris", models), ("activity", tmp_path / "out")]:
+        saved = layerkit.load(models / f"{name}.json").save(place / f"{name}.safetensors")
+        assert b'"folder"' not in saved.read_bytes()

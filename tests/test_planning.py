@@ -26,6 +26,8 @@ def classifier() -> Model:
         ({"epochs": -2}, "epochs should be a whole number from 1, not -2"),
         ({"steps": 1, "batch_size": -3}, "batch_size should be a whole number from 1, not -3"),
         ({"steps": 1.5}, "steps should be a whole number from 1, not 1.5"),
+        ({"steps": 2**63}, f"steps should be a whole number from 1 and below {2**63}, not {2**63}"),
+        ({"epochs": 10**320}, "epochs should be a whole number from 1 and below"),
         ({"steps": np.array([3])}, "steps should be a whole number from 1"),
         ({"steps": "5"}, "steps should be a whole number from 1, not '5'"),
         ({"steps": 1, "epochs": 1}, "steps or epochs, not both"),
@@ -34,6 +36,15 @@ def classifier() -> Model:
 def test_how_long_to_train_is_a_whole_number(asked: Any, due: str) -> None:
     with pytest.raises(DocumentError, match=due):
         classifier().train(X, LABELS, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"steps": 2**63 - 3}, {"epochs": 2**62}])
+def test_no_run_goes_beyond_the_steps_that_a_saved_file_counts(asked: Any) -> None:
+    model = classifier()
+    model.train(X, LABELS, steps=3)
+    with pytest.raises(DocumentError, match="the last step would be"):
+        model.train(X, LABELS, **asked)
+    assert model.step == 3
 
 
 def test_a_whole_number_may_be_numpys() -> None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import Field
-
 from layerkit.builtin.initializers import GlorotUniform, Zeros
 from layerkit.context import Context
+from layerkit.declared import Size
 from layerkit.ops import Array
 from layerkit.parts import Initializer, Layer, Parameter, Params, Shape
 
@@ -18,7 +17,7 @@ class Dense(Layer):
     Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors" (Nature 323, 1986).
     """
 
-    units: int = Field(ge=1)
+    units: Size
     kernel: Initializer = GlorotUniform()
     bias: Initializer | None = Zeros()
 

@@ -8,15 +8,15 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from layerkit.declared import refuse
+from layerkit.declared import Count, refuse
 from layerkit.parts import Pace, Schedule
 
 
 class Timed(Schedule):
     """A schedule with a length: so many `steps` or `epochs`, or a share of the goal where neither is given."""
 
-    steps: int | None = Field(None, ge=1)
-    epochs: int | None = Field(None, ge=1)
+    steps: Count | None = None
+    epochs: Count | None = None
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -103,11 +103,12 @@ def _run() -> int:
 
 def _say(error: Exception) -> int:
     """Print an error for people; the exit code."""
+    from layerkit.cli.common import plain
     from layerkit.errors import LayerkitError
 
     if isinstance(error, LayerkitError):
         for fault in error.faults:
-            click.echo(f"error: {fault}", err=True)
+            click.echo(f"error: {plain(fault)}", err=True)
         return error.exit_code
     if isinstance(error, MemoryError):
         click.echo("error: this machine's memory is not enough for this", err=True)
@@ -116,5 +117,5 @@ def _say(error: Exception) -> int:
         click.echo(f"error: the output can't be written: {error.strerror}", err=True)
         return 1
     name = type(error).__name__
-    click.echo(f"error: {name}: {error} (LAYERKIT_DEBUG=1 shows where; please report it)", err=True)
+    click.echo(f"error: {name}: {plain(error)} (LAYERKIT_DEBUG=1 shows where; please report it)", err=True)
     return 1

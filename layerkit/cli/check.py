@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from layerkit.cli.common import format_option, model_argument, notices_on_stderr, print_json
+from layerkit.cli.common import format_option, model_argument, notices_on_stderr, plain, print_json
 
 
 @click.command("check")
@@ -22,5 +22,5 @@ def command(model: Path, form: str) -> int:
         where = [{"where": fault.where, "message": fault.message} for fault in faults]
         print_json({"ok": not faults, "faults": where})
     else:
-        click.echo("\n".join(map(str, faults)) if faults else f"{model}: no faults")
+        click.echo("\n".join(map(plain, faults)) if faults else f"{model}: no faults")
     return 2 if faults else 0

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.option("--kind", metavar="KIND", help="layer, activation, loss, …: needed where several kinds have the name.")
 @click.option("--with", "fields", metavar="JSON", default="{}", help="The part's fields: '{\"units\": 3}'.")
 @click.option("--input-shape", metavar="JSON", help="The shape of a row that it takes: '[8, 8, 3]'.")
-@click.option("--dtype", type=click.Choice(["int64", "float64"]), help="What a layer takes, if it isn't tried rightly.")
+@click.option(
+    "--dtype", type=click.Choice(["int64", "float64"]), help="Dtype of the layer's input, if the kit guesses wrong."
+)
 @click.option("--values", metavar="JSON", help='Cells that a column takes: \'["a", "b", "a", "c"]\'.')
 @click.option("--example", type=click.Path(path_type=Path), metavar="FILE", help="A file that a reader reads.")
 @format_option

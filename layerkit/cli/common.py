@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -97,7 +98,7 @@ def notices_on_stderr() -> None:
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, Notice) and str(message) not in said:
             said.add(str(message))
-            click.echo(f"note: {message}", err=True)
+            click.echo(f"note: {plain(message)}", err=True)
 
     warnings.simplefilter("always", Notice)
     warnings.showwarning = show  # type: ignore[assignment]
@@ -132,9 +133,18 @@ def silence_lost_outputs() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that a terminal obeys: those that move its cursor, end a line, or turn the direction of writing."""
+
+
+def plain(text: object) -> str:
+    """A text that may come from a document or from data, on one line and with nothing that a terminal would obey."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
 def table(rows: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
     """Left-aligned columns, two spaces apart."""
-    lines = [list(header), *map(list, rows)] if header else [list(row) for row in rows]
+    lines = [list(map(plain, row)) for row in ([header, *rows] if header else rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))] if lines else []
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from layerkit.cli.common import format_option, model_argument, notices_on_stderr, number, plural, print_json, table
+from layerkit.cli.common import (
+    format_option,
+    model_argument,
+    notices_on_stderr,
+    number,
+    plain,
+    plural,
+    print_json,
+    table,
+)
 
 
 @click.command("show")
@@ -53,7 +62,7 @@ def command(model: Path, weights: bool, form: str) -> None:
             result["weights"] = {name: array.tolist() for name, array in opened.parameters.items()}
         print_json(result)
         return
-    click.echo(f"{document.name or model.stem}: {document.description or ''}".rstrip(": "))
+    click.echo(plain(f"{document.name or model.stem}: {document.description or ''}".rstrip(": ")))
     rows = [
         [
             stage["name"],

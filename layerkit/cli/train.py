@@ -50,7 +50,7 @@ What = TypeVar("What")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Save here, not beside the document.")
 @click.option("--restart", is_flag=True, help="Begin again, from the first parameters.")
 @click.option("--dry-run", is_flag=True, help="Check everything and say what would be done.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", is_flag=True, help="Print nothing but notes and errors.")
 @format_option
 def command(
     model: Path,
@@ -86,8 +86,11 @@ def command(
     from layerkit.opening import open_model, saved_path
     from layerkit.storage import origins
 
-    fields = fields_of(changes) | ({} if seed is None else {"training.seed": seed})
-    fields |= {} if batch_size is None else {"training.batch_size": batch_size}
+    options = {"training.seed": seed, "training.batch_size": batch_size}
+    own, fields = {field: value for field, value in options.items() if value is not None}, fields_of(changes)
+    if twice := own.keys() & fields.keys():
+        raise click.UsageError(f"give {' and '.join(sorted(twice))} once: by --set, or by the option of its own")
+    fields |= own
     path = saved_path(model, output)
     together = distributed or (coordinator, num_processes, process_id) != (None, None, None)
     if together and not _on_jax(model, fields, engine):
@@ -127,7 +130,7 @@ def command(
                 }
             )
         if dry_run:
-            if processes.first:
+            if not quiet:
                 _say_plan(opened, plan, form)
             return 0
 

@@ -92,6 +92,37 @@ def test_what_an_encoding_lacks_is_escaped(encoding: str, form: str, tmp_path: P
         assert ("\\u2603" in ran.stdout.decode(encoding)) == (encoding != "utf-8")
 
 
+HOSTILE = "\x1b]0;owned\x07\x9b31m\u202e\nerror: forged"
+HARMLESS = r"\x1b]0;owned\x07\x9b31m\u202e\nerror: forged"
+
+
+def test_a_text_of_a_document_or_of_data_commands_no_terminal(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    data = [{"a": 0, "t": HOSTILE}, {"a": 1, "t": "b"}, {"a": 2, "t": HOSTILE}]
+    document = {
+        "name": HOSTILE,
+        "description": HOSTILE,
+        "input": [{"column": "a"}],
+        "output": {"column": "t", "type": "category"},
+        "layers": [{"type": "dense", "units": 1, "activation": "sigmoid"}],
+        "loss": "binary_cross_entropy",
+        "training": {"data": data},
+    }
+    (tmp_path / "model.json").write_text(json.dumps(document))
+    (tmp_path / "unknown.json").write_text(json.dumps(document | {"loss": HOSTILE}))
+    for verb, name in [("show", "model"), ("predict", "model"), ("train", "unknown"), ("check", "unknown")]:
+        ran = cli(verb, tmp_path / f"{name}.json")
+        assert HARMLESS in ran.out + ran.err
+        assert not any(each in ran.out + ran.err for each in ("\x1b", "\x07", "\x9b", "\u202e", "\nerror: forged"))
+    assert cli("show", tmp_path / "model.json", "--format", "json").json["name"] == HOSTILE
+
+
+def test_nor_does_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings.catch_warnings():
+        notices_on_stderr()
+        warnings.warn(HOSTILE, Notice, stacklevel=1)
+    assert capsys.readouterr().err == f"note: {HARMLESS}\n"
+
+
 def test_a_reader_that_leaves_is_no_error() -> None:
     command = f"{sys.executable} -m layerkit schema | head -c 1"
     ran = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)

@@ -39,6 +39,14 @@ def test_a_dry_run_says_what_would_be_done_and_saves_nothing(models: Path, cli: 
     assert not (models / "iris.safetensors").exists()
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_quiet_dry_run_says_what_is_wrong_and_nothing_else(form: str, models: Path, cli: Callable[..., Any]) -> None:
+    quiet = ("--dry-run", "--quiet", "--format", form)
+    ran = cli("train", models / "iris.json", *quiet)
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert cli("train", models / "iris.json", *quiet, "--set", "loss=nothing").err.startswith("error: ")
+
+
 def test_output_saves_elsewhere_and_goes_on_from_there(models: Path, cli: Callable[..., Any]) -> None:
     elsewhere = models / "elsewhere.safetensors"
     cli("train", models / "activity.json", "--output", elsewhere)

@@ -53,6 +53,8 @@ def test_each_verb_has_its_own_help(verb: str, cli: Callable[..., Any]) -> None:
         (["train", "x.json", "--steps", "0"], "--steps"),
         (["train", "x.json", "--steps", "1", "--epochs", "1"], "not both"),
         (["train", "x.json", "--set", "learning_rate"], "PATH=VALUE"),
+        (["train", "x.json", "--seed", "3", "--set", "training.seed=9"], "give training.seed once"),
+        (["train", "x.json", "--batch-size", "3", "--set", "training.batch_size=9"], "give training.batch_size once"),
         (["train", "nowhere.json"], "no such file"),
         (["train", "x.json", "--frmat", "json"], "--format"),
     ],
@@ -176,6 +178,12 @@ def test_check_tells_faults_of_document_data_and_saved_file_together(models: Pat
     assert len(faults) == 2
     assert "checksum" in faults[0]["message"]
     assert "training.data" in faults[1]["where"]
+
+
+@pytest.mark.parametrize("place", [".", "/", ""])
+def test_check_says_of_a_folder_that_it_is_none_of_its_files(place: str, cli: Callable[..., Any]) -> None:
+    ran = cli("check", place)
+    assert (ran.code, ran.out) == (2, f"{place or '.'}: this is a directory where a file is due\n")
 
 
 def test_plugins_lists_kind_name_distribution_and_version(cli: Callable[..., Any]) -> None:

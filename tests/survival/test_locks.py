@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -178,6 +179,22 @@ def test_a_lock_file_that_is_a_link_is_refused_and_what_it_leads_to_kept(path: P
     with pytest.raises(SaveError, match="its lock file can't be used"), only_trainer(path):
         pass
     assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_a_lock_file_that_is_a_fifo_is_refused_at_once(mine: bool, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(lock_of(path))
+    opened = os.open
+
+    def refuses(name: Any, how: int, *mode: int) -> int:
+        if how & os.O_RDWR and not mine:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return opened(name, how, *mode)
+
+    monkeypatch.setattr(os, "open", refuses)
+    with pytest.raises(SaveError, match="its lock file can't be used: this is not a regular file"), only_trainer(path):
+        pass
+    assert lock_of(path).is_fifo()
 
 
 def test_another_trainers_lock_file_is_not_removed(path: Path) -> None:
