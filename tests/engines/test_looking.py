@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from going_wrong import Interrupted, batches, deleting, session_of
+from going_wrong import Interrupted, batches, giving_up, session_of
 from states import expect_same
 
 from layerkit import SGD, Context, Dense, Layer, Model, Optimizer, TrainingError
@@ -117,7 +117,7 @@ def test_a_part_that_refuses_what_an_update_before_gave_is_not_the_one_that_is_n
 
 @pytest.mark.parametrize("wrong", [9, 10, 11, 12])
 def test_what_is_not_finite_is_found_where_a_tape_is_given_up(wrong: int) -> None:
-    session, rows = deleting(Hides(infinite_at=wrong))
+    session, rows = giving_up(Hides(infinite_at=wrong))
     with pytest.raises(TrainingError, match=f"no longer finite at step {wrong};"):
         session.train(rows)
     assert session.state.step == wrong - 1

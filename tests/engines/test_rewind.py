@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from going_wrong import Interrupted, batches, deleting, session_of
+from going_wrong import Interrupted, batches, giving_up, session_of
 from states import expect_same
 
 import layerkit
@@ -177,7 +177,7 @@ def test_the_batches_of_a_file_that_is_streamed_are_still_there(tmp_path: Path) 
 
 def test_so_are_steps_on_a_tape_that_was_given_up_since() -> None:
     optimizer = SGD(learning_rate=0.05, momentum=0.9)
-    (spoiled, rows), (due, _) = deleting(optimizer, wrong_at=13), deleting(optimizer)
+    (spoiled, rows), (due, _) = giving_up(optimizer, wrong_at=13), giving_up(optimizer)
     due.train(rows[:10])
     assert due._recorded[(50, 3), False]
     due.train(rows[10:12])
