@@ -11,7 +11,7 @@ from layerkit.engines.loops import Place, is_fusable, loop_of, place_of
 from layerkit.ops import Array
 
 WORTH = 2**32
-"""NumPy goes over so many numbers in 0.6 seconds; numba's start and the loops of most networks take 0.4 to 1.8."""
+"""NumPy goes over so many numbers in 0.6 seconds; numba's start and the loops of most networks take 0.4 to 2."""
 MOST = 200
 """Calls of one loop, for a compiler takes long over a long one; a draw of random numbers has 130."""
 ARRAYS = 16
