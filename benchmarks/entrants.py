@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 
 from layerkit import registry
+from layerkit.starting import ENVIRONMENT
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ PEERS = {
 
 
 def contenders() -> dict[str, Contender]:
-    """Everyone by name: each installed engine of layerkit, then the peers."""
+    """Everyone by name: each installed engine of layerkit, in the command line's environment, then the peers."""
     engines = [part.name for part in registry.installed() if part.kind == "engine"]
     needs = {"jax": ("jax",)}
     own = {
-        f"layerkit {name}": Contender("contenders.layerkit_engine", needs.get(name, ()), {"LAYERKIT_ENGINE": name})
+        f"layerkit {name}": Contender(
+            "contenders.layerkit_engine", needs.get(name, ()), {"LAYERKIT_ENGINE": name, **ENVIRONMENT}
+        )
         for name in sorted(engines, key=lambda name: name != "numpy")
     }
     return own | PEERS

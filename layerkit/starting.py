@@ -31,6 +31,15 @@ LATER = frozenset(
 )
 """Modules that our libraries import and a verb hardly ever uses: each is run when something of it is asked for."""
 
+ENVIRONMENT = {
+    # a document runs the parts that it names, and not what hooks into pydantic; nor are packages searched for that
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+    # for 0.1 seconds OpenBLAS's threads look out for another product, on the processors that an optimizer's threads
+    # need, or a reader's: of 2²² cycles, a millisecond or two, a step with many products notices nothing
+    "OPENBLAS_THREAD_TIMEOUT": "22",
+}
+"""What other libraries of the process are told, unless the environment says it already."""
+
 
 class Later:
     """A finder of those modules alone."""
@@ -49,9 +58,6 @@ def start_fast() -> None:
     """What saves a fifth of the time to a verb's first line, and some later; for a process of our own alone."""
     # importing makes 50,000 objects and hardly any garbage: looking for it costs a tenth of the start
     gc.set_threshold(200_000)
-    # a document runs the parts that it names, and not what hooks into pydantic; nor are packages searched for that
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # for 0.1 seconds OpenBLAS's threads look out for another product, on the processors that an optimizer's threads
-    # need, or a reader's: of 2²² cycles, a millisecond or two, a step with many products notices nothing
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "22")
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     sys.meta_path.insert(0, Later)
