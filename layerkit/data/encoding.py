@@ -55,7 +55,7 @@ def _targets(document: Document, table: Table, output_shape: Shape) -> Array:
             raise DataError(
                 f"holds the class {int(y.max() if y.min() >= 0 else y.min())}; known: 0 to {classes - 1}", where
             )
-        return np.eye(classes, dtype=document.dtype)[y]
+        return (y[..., None] == np.arange(classes)).astype(document.dtype)
     if y.shape[1:] == () and output_shape == (1,):
         y = y[:, None]
     if by_class and y.shape[1:] in (output_shape[:-1], (*output_shape[:-1], 1)) and y.shape[1:] != output_shape:
