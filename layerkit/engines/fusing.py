@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,7 +15,7 @@ WORTH = 2**32
 MOST = 200
 """Calls of one loop, for a compiler takes long over a long one; a draw of random numbers has 130."""
 ARRAYS = 16
-"""That lie apart, of one loop: of more, a compiler no longer makes vectors, for any two might overlap."""
+"""That one loop reads, or has to leave filled: of more, a compiler makes no vectors, for any two might overlap."""
 SHORT = 64
 """NumPy goes along rows of so few numbers one by one, where an operand is the same for all of them."""
 A_CALL = 4096
@@ -78,13 +78,14 @@ def fusing(
 
 def runs(calls: Sequence[Call]) -> Iterator[tuple[int, int]]:
     """The stretches of calls that are worth a loop: where each begins, and where it has ended."""
-    run, first = _Run(), 0
+    last = {id(root_of(array)): number for number, call in enumerate(calls) for array in call.arrays()}
+    run, first = _Run(last), 0
     for number in range(len(calls) + 1):
-        if number == len(calls) or not run.takes(calls[number]):
+        if number == len(calls) or not run.takes(number, calls[number]):
             if number - first > 1 or (number > first and _has_short_rows(calls[first])):
                 yield first, number
-            run = _Run()
-            first = number if number < len(calls) and run.takes(calls[number]) else number + 1
+            run = _Run(last)
+            first = number if number < len(calls) and run.takes(number, calls[number]) else number + 1
 
 
 def _has_short_rows(call: Call) -> bool:
@@ -94,25 +95,29 @@ def _has_short_rows(call: Call) -> bool:
 class _Run:
     """Calls that follow one another and that one loop may have."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: Mapping[int, int]) -> None:
+        self._last = last
+        """By the root of an array, the number of the last call that reads it."""
         self._size = 0
         self._shape: tuple[int, ...] | None = None
         self._places: dict[int, set[Place]] = {}
+        self._read: set[int] = set()
         self._filled: set[int] = set()
 
-    def takes(self, call: Call) -> bool:
+    def takes(self, number: int, call: Call) -> bool:
         """Whether the loop may have this call, too. If not, it is done with."""
         if call.out.shape != (self._shape or call.out.shape) or self._size == MOST or not is_fusable(call):
             return False
         self._size, self._shape = self._size + 1, call.out.shape
+        self._read |= {id(root_of(array)) for array in call.arrays()} - self._filled
         self._filled.add(id(root_of(call.out)))
+        given = self._read | {root for root in self._filled if self._last.get(root, number + 1) > number}
         roots = set()
         for array in (*call.arrays(), call.out):
             roots.add(id(root_of(array)))
             self._places.setdefault(id(root_of(array)), set()).add(place_of(array))
         # in the memory of a result nothing may lie in another way: a turn of the loop would come to it too late
-        few = len(self._places) <= ARRAYS or call.out.size == 1
-        return few and all(len(self._places[root]) == 1 for root in roots & self._filled)
+        return len(given) <= ARRAYS and all(len(self._places[root]) == 1 for root in roots & self._filled)
 
 
 def _needed_after(ends: Sequence[int], calls: Sequence[Call], kept: Sequence[Array]) -> dict[int, set[int]]:

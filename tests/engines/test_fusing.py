@@ -117,13 +117,22 @@ def test_a_loop_has_no_more_calls_than_a_compiler_likes(monkeypatch: pytest.Monk
 def test_a_loop_has_no_more_arrays_than_a_compiler_makes_vectors_of(monkeypatch: pytest.MonkeyPatch) -> None:
     def chain(x: Any) -> Any:
         for number in range(4):
-            x = x * np_of(x).full(x.shape, float(number))
+            x = x * np_of(x).full((5,), float(number))
         return x
 
     assert names(chain, np.ones(5)) == [["multiply"] * 4]
     monkeypatch.setattr(fusing, "ARRAYS", 5)
     assert all(len(each) < 4 for each in names(chain, np.ones(5)))
-    assert names(chain, np.ones(1)) == [["multiply"] * 4]  # of single numbers there are no vectors
+
+
+def test_what_nobody_reads_after_the_loop_is_none_of_its_arrays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def chain(x: Any) -> Any:
+        for number in range(9):
+            x = x * 0.5 + float(number)
+        return x
+
+    monkeypatch.setattr(fusing, "ARRAYS", 2)
+    assert names(chain, np.ones(5)) == [["multiply", "add"] * 9]
 
 
 class Part:
