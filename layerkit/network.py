@@ -1,4 +1,4 @@
-"""The network: a document's layers as named stages, and the passes over them. Pure, on any array API namespace."""
+"""The network: named stages, and the passes over them. Pure, on any array API namespace."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from operator import index
 from typing import Any, NamedTuple
 
 from layerkit.context import Context, Step
-from layerkit.entry import Entry
-from layerkit.errors import DocumentError, Fault, LayerkitError, PartError
-from layerkit.memory import check_fits
+from layerkit.errors import DocumentError, PartError
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Dtype, Layer, Loss, Parameter, Params, Shape
@@ -20,7 +17,7 @@ from layerkit.random import Random
 
 ROWS_PER_PASS = 8192
 BYTES_PER_PASS = 2**25
-_ITEMSIZE: dict[Dtype, int] = {"float32": 4, "float64": 8}
+ITEMSIZE: dict[Dtype, int] = {"float32": 4, "float64": 8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +76,7 @@ class Network:
     def rows_per_pass(self) -> int:
         """How many rows of many go through at once: what all stages give them has 32 MiB at most. A power of two."""
         numbers = prod(self.input_shape) + sum(prod(stage.output_shape) for stage in self.stages)
-        rows = min(BYTES_PER_PASS // (max(numbers, 1) * _ITEMSIZE[self.dtype]), ROWS_PER_PASS)
+        rows = min(BYTES_PER_PASS // (max(numbers, 1) * ITEMSIZE[self.dtype]), ROWS_PER_PASS)
         return 1 << max(rows.bit_length() - 1, 0)
 
     @property
@@ -227,83 +224,3 @@ class Network:
 def equal_weights(rows: int, xp: Any, dtype: Any) -> Array:
     """The weights that make a sum a mean: 1 / rows each."""
     return xp.full((rows,), 1.0 / max(rows, 1), dtype=dtype)
-
-
-def build(
-    entries: Sequence[Entry],
-    input_shape: Shape,
-    dtype: Dtype,
-    loss: Loss | None = None,
-    slots: int = 0,
-    integers: bool = False,
-) -> Network:
-    """The network of a document's entries. `slots` is how many arrays the optimizer keeps for each parameter.
-
-    Raises DocumentError with every fault: shapes that don't fit, two stages of one name, parameters that would not fit
-    in this machine's memory. Nothing is allocated.
-    """
-    faults: list[Fault] = []
-    stages: list[Stage] = []
-    names: dict[str, str] = {}
-    shape = input_shape
-    for number, entry in enumerate(entries):
-        where, name = f"layers[{number}]", entry.name or f"layers.{number}"
-        if name in names:
-            faults.append(Fault(f"{where}.name", f'"{name}" is the name of {names[name]} too'))
-        names[name] = where
-        placed = [(name, entry.layer, where)]
-        if entry.activation is not None:
-            placed.append((f"{name}.activation", entry.activation, f"{where}.activation"))
-        for stage_name, layer, place in placed:
-            try:
-                stage = _stage(stage_name, layer, shape, entry.trainable, place)
-            except LayerkitError as error:
-                raise type(error)([*faults, *error.faults]) from error.__cause__
-            faults.extend(_initializer_faults(stage))
-            stages.append(stage)
-            shape = stage.output_shape
-    if faults:
-        raise DocumentError(faults)
-    _check_size(stages, dtype, slots)
-    return Network(tuple(stages), dtype, loss, integers)
-
-
-def _stage(name: str, layer: Layer, shape: Shape, trainable: bool, where: str) -> Stage:
-    try:
-        output_shape = tuple(map(index, layer.output_shape(shape)))
-        parameters = layer.parameters(shape)
-        if not isinstance(parameters, Mapping) or not all(isinstance(each, Parameter) for each in parameters.values()):
-            raise TypeError(f"parameters() gives {parameters!r:.60} where a dict of Parameters is due")
-    except ValueError as error:
-        raise DocumentError(f"can't take an input of {list(shape)}: {error}", where) from None
-    except LayerkitError as error:
-        # from the layers inside this one, whose places count from its own
-        inner = [Fault(f"{where}.{fault.where}" if fault.where else where, fault.message) for fault in error.faults]
-        raise type(error)(inner) from error.__cause__
-    except Exception as error:
-        message = f"{type(layer).__name__} fails on an input of {list(shape)}: {type(error).__name__}: {error}"
-        raise PartError(message, where) from error
-    return Stage(name, layer, shape, output_shape, dict(parameters), trainable, where)
-
-
-def _initializer_faults(stage: Stage) -> list[Fault]:
-    faults = []
-    for name, parameter in stage.parameters.items():
-        where = f"{stage.where}.{name}"
-        try:
-            parameter.initializer.check(parameter.shape)
-        except ValueError as error:
-            faults.append(Fault(where, str(error)))
-        except Exception as error:
-            message = f"{type(parameter.initializer).__name__}.check fails: {type(error).__name__}: {error}"
-            raise PartError(message, where) from error
-    return faults
-
-
-def _check_size(stages: Sequence[Stage], dtype: Dtype, slots: int) -> None:
-    """Refuse what can't fit: parameters and slots and a copy of both, gradients, and a row through each stage."""
-    parameters = [(prod(p.shape), stage) for stage in stages for p in stage.parameters.values()]
-    row = [(prod(stage.output_shape), stage) for stage in stages]
-    numbers = sum(size for size, _ in parameters) * (3 + 2 * slots) + sum(size for size, _ in row)
-    largest = max(parameters + row, key=lambda counted: counted[0])
-    check_fits(numbers * _ITEMSIZE[dtype], f"{largest[1].where} with {largest[0]:,} numbers", DocumentError)

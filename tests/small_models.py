@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from layerkit import Adam, CrossEntropy, Dense, Model, ReLU, Softmax
+from layerkit import Adam, CrossEntropy, Dense, Loss, Model, ReLU, Softmax
+from layerkit.building import build
+from layerkit.entry import Entry
+from layerkit.network import Network
 
 X = np.random.default_rng(0).normal(size=(40, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(np.int64)
@@ -55,3 +58,19 @@ def same(one: Model, other: Model) -> bool:
     equal = all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())
     histories = one.history.keys() == other.history.keys()
     return equal and histories and all(np.array_equal(one.history[k], other.history[k]) for k in one.history)
+
+
+def network(*layers: Any, loss: Loss | None = None, inputs: int = 3) -> Network:
+    """A network of float64 over rows of so many inputs."""
+    entries = [Entry.model_validate(layer) for layer in layers]
+    return build(entries, (inputs,), "float64", loss)
+
+
+def dense(units: int, activation: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A dense layer as a document has it."""
+    return {
+        "type": "dense",
+        "units": units,
+        "bias": "glorot_uniform",
+        **({"activation": activation} if activation else {}),
+    } | fields

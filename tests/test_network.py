@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from small_models import dense, network
 
 from layerkit import (
     BinaryCrossEntropy,
     Context,
     CrossEntropy,
     Dense,
-    DocumentError,
     HalfSquaredError,
     Layer,
     Loss,
@@ -23,21 +23,7 @@ from layerkit import (
     Zeros,
 )
 from layerkit.entry import Entry
-from layerkit.network import Network, build
-
-
-def network(*layers: Any, loss: Loss | None = None, inputs: int = 3) -> Network:
-    entries = [Entry.model_validate(layer) for layer in layers]
-    return build(entries, (inputs,), "float64", loss)
-
-
-def dense(units: int, activation: str | None = None, **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "dense",
-        "units": units,
-        "bias": "glorot_uniform",
-        **({"activation": activation} if activation else {}),
-    } | fields
+from layerkit.network import Network
 
 
 def loss_of(net: Network, arrays: Mapping[str, Any], x: Any, t: Any) -> float:
@@ -117,22 +103,6 @@ def test_only_what_is_needed_is_computed(layers: list[Any], due: list[str]) -> N
     assert Counting.calls == due
 
 
-def test_stages_and_parameters_are_named_by_their_place_or_their_name() -> None:
-    net = network(dense(2, "relu"), dense(1, "sigmoid", name="head"))
-    assert [stage.name for stage in net.stages] == ["layers.0", "layers.0.activation", "head", "head.activation"]
-    assert list(net.parameters) == ["layers.0.kernel", "layers.0.bias", "head.kernel", "head.bias"]
-
-
-def test_what_is_not_trainable_is_not_trained() -> None:
-    assert network(dense(2, trainable=False), dense(1)).trained == ("layers.1.kernel", "layers.1.bias")
-
-
-def test_every_literal_of_the_wrong_shape_is_told_at_once() -> None:
-    with pytest.raises(DocumentError) as caught:
-        network(dense(2, kernel=[[1.0]], bias=[1.0]), dense(1, kernel=[[1.0]]))
-    assert [fault.where for fault in caught.value.faults] == ["layers[0].kernel", "layers[0].bias", "layers[1].kernel"]
-
-
 def test_a_first_number_beyond_float32_is_told_to_be_given_float64() -> None:
     def first(dtype: str) -> Any:
         model = Model(input=[1], layers=[Dense(units=1, kernel=[[1e300]])], dtype=dtype)
@@ -142,92 +112,6 @@ def test_a_first_number_beyond_float32_is_told_to_be_given_float64() -> None:
     with np.errstate(over="ignore"), due:
         first("float32")
     assert first("float64") == [[1e300]]
-
-
-@pytest.mark.parametrize("units", [10**10, 10**18])
-def test_sizes_are_counted_before_anything_is_allocated(units: int) -> None:
-    with pytest.raises(DocumentError, match=r"layers\[0\] with [\d,]+ numbers: needs [\d,.]+ GiB"):
-        network(dense(units), dense(1))
-
-
-def test_so_are_those_that_are_beyond_any_float() -> None:
-    with pytest.raises(DocumentError, match=r"needs [\d,]+ GiB"):
-        build([Entry.model_validate(dense(1))], (2**62,) * 40, "float64")
-
-
-class Lying(Layer):
-    """A layer whose y hasn't the shape that it declares."""
-
-    def output_shape(self, input_shape: Any) -> Any:
-        return (7,)
-
-    def forward(self, params: Any, x: Any, context: Context) -> Any:
-        return x
-
-    def backward(self, params: Any, x: Any, y: Any, dy: Any, context: Context) -> Any:
-        return dy
-
-
-class Refusing(Lying):
-    """A layer that takes no input."""
-
-    def output_shape(self, input_shape: Any) -> Any:
-        raise ValueError("it takes images")
-
-
-class Failing(Lying):
-    """A layer that fails before anything runs."""
-
-    def parameters(self, input_shape: Any) -> Any:
-        return 1 / 0
-
-
-class Asks(Lying):
-    """A layer whose parameters are what it was made with."""
-
-    asked: Any
-
-    def parameters(self, input_shape: Any) -> Any:
-        return self.asked(input_shape)
-
-
-class Fractions(Lying):
-    def output_shape(self, input_shape: Any) -> Any:
-        return (7.0,)
-
-
-@pytest.mark.parametrize(
-    ("layer", "error", "due"),
-    [
-        (
-            Asks(asked=lambda shape: {"a": Parameter(shape, 0.5)}),
-            PartError,
-            "Asks fails .* takes an initializer, such as",
-        ),
-        (
-            Asks(asked=lambda shape: {"a": Parameter(4, Zeros())}),
-            PartError,
-            "Asks fails .* is a tuple of whole numbers",
-        ),
-        (
-            Asks(asked=lambda shape: {"a": Parameter((4.0,), Zeros())}),
-            PartError,
-            "Asks fails .* a tuple of whole numbers",
-        ),
-        (
-            Asks(asked=lambda shape: {"a": np.zeros(shape)}),
-            PartError,
-            "Asks fails .* where a dict of Parameters is due",
-        ),
-        (Asks(asked=lambda shape: ["a"]), PartError, r"gives \['a'\] where a dict of Parameters is due"),
-        (Fractions(), PartError, r"layers\[0\]: Fractions fails on an input of \[3\]: TypeError"),
-        (Refusing(), DocumentError, r"layers\[0\]: can't take an input of \[3\]: it takes images"),
-        (Failing(), PartError, r"layers\[0\]: Failing fails on an input of \[3\]: ZeroDivisionError"),
-    ],
-)
-def test_a_part_that_breaks_its_contract_is_named(layer: Layer, error: type[Exception], due: str) -> None:
-    with pytest.raises(error, match=due):
-        network(layer)
 
 
 def test_an_entry_writes_the_layer_and_the_grammar_side_by_side() -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from layerkit.building import build
 from layerkit.data.tables import cell_fault, column, place_of
 from layerkit.document import Document
 from layerkit.errors import CellError, DataError, DocumentError, Fault, PartError
-from layerkit.network import Network, build
+from layerkit.network import Network
 from layerkit.part import naming
 from layerkit.parts import Column, Shape, Table
 

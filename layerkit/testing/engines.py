@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from layerkit.building import build
 from layerkit.builtin.adam import Adam
 from layerkit.builtin.dense import Dense
 from layerkit.builtin.sigmoid import Sigmoid
@@ -15,7 +16,6 @@ from layerkit.engines.numpy import NumPy
 from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
 from layerkit.errors import PartError, TrainingError
-from layerkit.network import build
 from layerkit.ops import Array
 from layerkit.parts import Engine
 from layerkit.testing.arrays import expect_close, fresh, normal

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from layerkit import registry
+from layerkit.building import build
 from layerkit.builtin.dense import Dense
 from layerkit.builtin.sgd import SGD
 from layerkit.builtin.squared_errors import HalfSquaredError
@@ -14,7 +15,7 @@ from layerkit.data.batches import Rows
 from layerkit.engines.session import Recipe, State
 from layerkit.entry import Entry
 from layerkit.errors import LayerkitError
-from layerkit.network import Network, build
+from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.parts import Engine
 from layerkit.testing.arrays import expect_close, fresh, normal

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Annotated
 
 from layerkit import AT_LEAST_ONE, Array, Context, Entry, Layer, Network, Parameter, Params, Shape
-from layerkit.network import build
+from layerkit.building import build
 
 __all__ = ["Residual"]
 
