@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -85,6 +86,11 @@ def told(error: Exception) -> str:
 
 class Notice(UserWarning):
     """Something worth knowing that stops nothing; the command line prints it on stderr."""
+
+
+def named_twice(names: Iterable[str]) -> list[str]:
+    """The names that stand there more than once, in alphabetical order."""
+    return sorted(name for name, count in Counter(names).items() if count > 1)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,7 +1,6 @@
 """What goes in and what is due: arrays or columns, and the rows that a document writes or names."""
 
 import json
-from collections import Counter
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -9,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, GetPydanticSchema, TypeA
 from pydantic_core import core_schema
 
 from layerkit.declared import AT_LEAST_ONE, Count, Declared, Size, refuse
+from layerkit.errors import named_twice
 from layerkit.part import Part, part_to_json
 from layerkit.parts import Column
 
@@ -64,7 +64,7 @@ def _read_columns(value: Any, info: ValidationInfo) -> tuple[Column, ...]:
             raise refuse(f'should name a column as {{"column": {json.dumps(each)}}}, not as {json.dumps(each)} alone')
     columns: tuple[Column, ...] = _columns().validate_python(given, context=info.context)
     names = [column.column for column in columns]
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    twice = named_twice(names)
     if twice:
         raise refuse(f"names the column {', '.join(twice)} twice")
     return columns

@@ -92,10 +92,7 @@ class Category(Column):
             advice = 'an input column with "unknown": "own" gives it a place'
             raise CellError(fault, f'"{texts[fault]:.60}" was never seen in training; known: {known}; {advice}')
         if self.encoding == "one_hot":
-            # of these rows alone: one for each category may be more than memory holds
-            one_hot = np.zeros((len(index), self._places))
-            one_hot[np.arange(len(index)), index] = 1.0
-            return one_hot
+            return (index[:, None] == np.arange(self._places)).astype(np.float64)
         return index[:, None] if self.whole else index[:, None].astype(np.float64)
 
     def decode(self, encoded: Array) -> Sequence[Any]:

@@ -1,12 +1,11 @@
 """Arrow's own files, and what every file that pyarrow reads has in common."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from layerkit.errors import DataError, Fault
+from layerkit.errors import DataError, Fault, named_twice
 from layerkit.files import regular_file
 from layerkit.memory import check_fits
 from layerkit.parts import Reader, Table
@@ -75,7 +74,7 @@ def chosen_names(
     arrow: Any, schema: Any, columns: Sequence[str] | None, source: str
 ) -> tuple[Sequence[str], Sequence[str]]:
     """The columns to read, and the others. Raises DataError, with every fault, for what can't become cells."""
-    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    twice = named_twice(schema.names)
     if twice:
         raise DataError(f"the file has the column {', '.join(map(repr, twice))} twice", source)
     wanted = set(schema.names if columns is None else columns)

@@ -3,7 +3,6 @@
 import csv
 import io
 from codecs import BOM_UTF8
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ from layerkit.cores import cores
 from layerkit.data.cells import Block, Cells, UnusualQuotesError, UnusualRowsError
 from layerkit.data.numerals import LINE_FEED, QUOTE, by_json, parse_for
 from layerkit.data.tables import comma_advice
-from layerkit.errors import DataError
+from layerkit.errors import DataError, named_twice
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
 
@@ -96,7 +95,7 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
     text.detach()
     if not names:
         raise DataError("the file is empty: its first line names the columns", source)
-    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    twice = named_twice(names)
     if twice:
         raise DataError(f"the header has the column {', '.join(map(repr, twice))} twice", f"{source}, line 1")
     asked = set(names if columns is None else columns)

@@ -11,9 +11,10 @@ import numpy as np
 
 from layerkit.engines.calls import Call
 
-# the same, but of two zeros the first, as clip has it
+# clip: of two zeros the first, where maximum and minimum give the second
 _AT_LEAST = "{1} if {0} < {1} or {1} != {1} else {0}"
 _AT_MOST = "{1} if {0} > {1} or {1} != {1} else {0}"
+_CLIPPED = _AT_MOST.format(f"({_AT_LEAST})", "{2}")
 _OF_FLOATS = {
     np.add: "{} + {}",
     np.subtract: "{} - {}",
@@ -28,7 +29,6 @@ _OF_FLOATS = {
     # NaN where one of them is; of two zeros the second, as NumPy has it
     np.maximum: "{0} if {0} > {1} or {0} != {0} else {1}",
     np.minimum: "{0} if {0} < {1} or {0} != {0} else {1}",
-    np.clip: _AT_MOST.format(f"({_AT_LEAST})", "{2}"),
 }
 _OF_WORDS = {
     np.add: "{} + {}",
@@ -80,6 +80,8 @@ def expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
             return "{}", args[:1], [source]
     elif function is np.where and len(args) == 3 and dtype in _KNOWN:
         return "{1} if {0} else {2}", args, ["bool", dtype, dtype]
+    elif function is np.clip and len(args) == 3 and dtype in ("float32", "float64"):
+        return _CLIPPED, args, [dtype] * 3
     elif function in _COMPARISONS:
         source = next(call.arrays()).dtype.name
         if source in ("float32", "float64"):

@@ -101,23 +101,26 @@ class _Run:
         self._size = 0
         self._shape: tuple[int, ...] | None = None
         self._places: dict[int, set[Place]] = {}
-        self._read: set[int] = set()
         self._filled: set[int] = set()
+        self._outside: set[int] = set()
+        """What is read and lay there before."""
+        self._live: set[int] = set()
+        """What was filled and is still to be read."""
 
     def takes(self, number: int, call: Call) -> bool:
         """Whether the loop may have this call, too. If not, it is done with."""
         if call.out.shape != (self._shape or call.out.shape) or self._size == MOST or not is_fusable(call):
             return False
         self._size, self._shape = self._size + 1, call.out.shape
-        self._read |= {id(root_of(array)) for array in call.arrays()} - self._filled
-        self._filled.add(id(root_of(call.out)))
-        given = self._read | {root for root in self._filled if self._last.get(root, number + 1) > number}
-        roots = set()
+        read, out = {id(root_of(array)) for array in call.arrays()}, id(root_of(call.out))
+        self._outside |= read - self._filled
+        self._live = self._live - {root for root in read if self._last[root] == number} | {out}
+        self._filled.add(out)
         for array in (*call.arrays(), call.out):
-            roots.add(id(root_of(array)))
             self._places.setdefault(id(root_of(array)), set()).add(place_of(array))
         # in the memory of a result nothing may lie in another way: a turn of the loop would come to it too late
-        return len(given) <= ARRAYS and all(len(self._places[root]) == 1 for root in roots & self._filled)
+        apart = all(len(self._places[root]) == 1 for root in (read | {out}) & self._filled)
+        return apart and len(self._outside | self._live) <= ARRAYS
 
 
 def _needed_after(ends: Sequence[int], calls: Sequence[Call], kept: Sequence[Array]) -> dict[int, set[int]]:
