@@ -119,7 +119,7 @@ def _advice(cell: Any) -> str:
     """What would work in the place of what is no number."""
     if not isinstance(cell, str):
         return ""
-    if not any(map(str.isdigit, cell)):
+    if cell.strip()[:1].isalpha() or not any(map(str.isdigit, cell)):
         return '; where a value is missing, leave the cell empty, and a column of words is a "category"'
     return "; it has a point before its fraction, and nothing else" if _float(cell.replace(",", ".")) < inf else ""
 
