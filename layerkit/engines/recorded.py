@@ -20,8 +20,8 @@ class UnrecordableError(Exception):
     """A part looks at values, or does what a tape can't play again; the step is taken call by call instead."""
 
 
-class Recorded:
-    """An array of the standard whose calls are recorded. It has a shape and a dtype, and no values to ask for."""
+class _OnTape:
+    """An array whose operators, and whose namespace's functions, go to a tape."""
 
     __slots__ = ("_tape", "array")
     __hash__ = None  # type: ignore[assignment]
@@ -33,6 +33,31 @@ class Recorded:
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return Namespace(np, self._tape)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._tape.call(operator.getitem, self, key)
+
+    def __pow__(self, other: Any) -> Any:
+        if isinstance(other, RecordedNumber):
+            return self._tape.call(np.power, self, other)
+        # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
+        floating = type(other) in (int, float) and self.array.dtype.kind == "f"
+        quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if floating else None
+        return self._tape.call(quick, self) if quick else self._tape.call(np.power, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return self._tape.call(np.power, other, self)
+
+    def _changed(self, other: Any) -> NoReturn:
+        raise UnrecordableError("a part changes an array in place")
+
+    __ipow__ = _changed
+
+
+class Recorded(_OnTape):
+    """An array of the standard whose calls are recorded. It has a shape and a dtype, and no values to ask for."""
+
+    __slots__ = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,61 +90,19 @@ class Recorded:
     def __len__(self) -> int:
         return len(self.array)
 
-    def __getitem__(self, key: Any) -> Any:
-        return self._tape.call(operator.getitem, self, key)
-
-    def __pow__(self, other: Any) -> Any:
-        if isinstance(other, RecordedNumber):
-            return self._tape.call(np.power, self, other)
-        # as NumPy itself does for a number: these are far quicker than a power, and round otherwise
-        floating = type(other) in (int, float) and self.dtype.kind == "f"
-        quick = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}.get(other) if floating else None
-        return self._tape.call(quick, self) if quick else self._tape.call(np.power, self, other)
-
-    def __rpow__(self, other: Any) -> Any:
-        return self._tape.call(np.power, other, self)
-
     def _unknown(self, *args: Any) -> NoReturn:
         raise UnrecordableError("values are known only when the tape is played")
 
-    def _changed(self, other: Any) -> NoReturn:
-        raise UnrecordableError("a part changes an array in place")
-
     __bool__ = __float__ = __int__ = __index__ = __complex__ = __iter__ = __array__ = __setitem__ = _unknown
-    __ipow__ = _changed
 
 
-def _operator(function: Any, swapped: bool) -> Callable[[Recorded, Any], Any]:
-    def apply(self: Recorded, other: Any) -> Any:
-        left, right = (other, self) if swapped else (self, other)
-        return self._tape.call(function, left, right)
-
-    return apply
-
-
-class Constant:
+class Constant(_OnTape):
     """An array that a part made of none that is recorded: its values are known, and those of every step."""
 
-    __slots__ = ("_tape", "array")
-    __hash__ = None  # type: ignore[assignment]
-    __array_ufunc__ = None
-
-    def __init__(self, array: Array, tape: Tape) -> None:
-        self.array, self._tape = array, tape
-
-    def __array_namespace__(self, api_version: str | None = None) -> Any:
-        return Namespace(np, self._tape)
+    __slots__ = ()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.array, name)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._tape.call(operator.getitem, self, key)
-
-    def _changed(self, other: Any) -> NoReturn:
-        raise UnrecordableError("a part changes an array in place")
-
-    __pow__, __rpow__, __ipow__ = Recorded.__pow__, Recorded.__rpow__, _changed
 
 
 _BINARY = {
@@ -146,16 +129,24 @@ _COMPARISONS = {
 }
 _UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
 
-for _class in (Recorded, Constant):
-    for _name, _function in _BINARY.items():
-        setattr(_class, f"__{_name}__", _operator(_function, swapped=False))
-        setattr(_class, f"__r{_name}__", _operator(_function, swapped=True))
-        # not as a new array: NumPy changes the array itself, and with it every view of it
-        setattr(_class, f"__i{_name}__", _class._changed)
-    for _name, _function in _COMPARISONS.items():
-        setattr(_class, f"__{_name}__", _operator(_function, swapped=False))
-    for _name, _function in _UNARY.items():
-        setattr(_class, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
+
+def _operator(function: Any, swapped: bool) -> Callable[[_OnTape, Any], Any]:
+    def apply(self: _OnTape, other: Any) -> Any:
+        left, right = (other, self) if swapped else (self, other)
+        return self._tape.call(function, left, right)
+
+    return apply
+
+
+for _name, _function in _BINARY.items():
+    setattr(_OnTape, f"__{_name}__", _operator(_function, swapped=False))
+    setattr(_OnTape, f"__r{_name}__", _operator(_function, swapped=True))
+    # not as a new array: NumPy changes the array itself, and with it every view of it
+    setattr(_OnTape, f"__i{_name}__", _OnTape._changed)
+for _name, _function in _COMPARISONS.items():
+    setattr(_OnTape, f"__{_name}__", _operator(_function, swapped=False))
+for _name, _function in _UNARY.items():
+    setattr(_OnTape, f"__{_name}__", lambda self, function=_function: self._tape.call(function, self))
 for _name in ("bool", "float", "int", "index", "complex", "len", "iter", "array", "setitem"):
     setattr(Constant, f"__{_name}__", lambda self, *args, name=f"__{_name}__": getattr(self.array, name)(*args))
 
