@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from layerkit.errors import DataError, LayerkitError, SavedFileError, SaveError
+from layerkit.signals import half_written
 
 
 def regular_file(path: Path, error: type[LayerkitError] = DataError) -> Path:
@@ -60,7 +61,7 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
         target = followed(path)
         _clear_left_behind(target)
         temporary = _temporary(target)
-        _writing.add(temporary.name)
+        half_written.add(str(temporary))
         try:
             _write(temporary, content, target)
             os.replace(temporary, target)
@@ -69,7 +70,7 @@ def replace(path: Path, content: bytes | Iterable[bytes]) -> None:
                 os.unlink(temporary)
             raise
         finally:
-            _writing.discard(temporary.name)
+            half_written.discard(str(temporary))
     except OSError as cause:
         raise SaveError(f"can't be written: {_reason(cause)}; what stood there is untouched", str(path)) from None
     try:
@@ -144,10 +145,6 @@ def _reason(cause: OSError) -> str:
     return cause.strerror or str(cause)
 
 
-_writing: set[str] = set()
-"""The temporary files of this process that are being written, by another thread perhaps."""
-
-
 def _clear_left_behind(target: Path) -> None:
     """Remove the temporary files of processes that were killed while they wrote."""
     names: list[str] = []
@@ -155,11 +152,12 @@ def _clear_left_behind(target: Path) -> None:
         names = os.listdir(target.parent)
     for name in names:
         match name.rsplit(".", 3):
-            case [whose, owner, _, "tmp"] if whose == f".{target.name}" and owner.isdecimal() and name not in _writing:
+            case [whose, owner, _, "tmp"] if whose == f".{target.name}" and owner.isdecimal():
                 # a new process may have the number of the one that was killed: in a container it always has
-                if int(owner) == os.getpid() or not alive(int(owner)):
+                path, is_own = target.with_name(name), int(owner) == os.getpid()
+                if str(path) not in half_written and (is_own or not alive(int(owner))):
                     with contextlib.suppress(OSError):
-                        os.unlink(target.with_name(name))
+                        os.unlink(path)
 
 
 def alive(process: int) -> bool:

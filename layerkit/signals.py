@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Thread, current_thread, main_thread
 from time import monotonic, sleep
 from types import FrameType
+from typing import NoReturn
 
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+half_written: set[str] = set()
+"""The paths of files that are being written, and that whoever leaves removes."""
 ECHO = 0.25
 """Seconds in which a signal that comes again is the same request: timeout(1) sends each of its signals twice."""
 
@@ -84,7 +87,7 @@ class StopRequest:
                 if not self._deferred:
                     sleep(ECHO)
                 if not self._deferred or monotonic() - first > ECHO:
-                    os._exit(128 + byte[0])
+                    _leave(byte[0])
 
 
 @contextmanager
@@ -109,5 +112,8 @@ def _heeded() -> list[signal.Signals]:
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _leave(number: int, frame: FrameType | None = None) -> NoReturn:
+    for path in [*half_written]:
+        with suppress(OSError):
+            os.unlink(path)
     os._exit(128 + number)

@@ -8,6 +8,7 @@ import os
 import sys
 from errno import EFBIG, EIO, ENOSPC
 from importlib import import_module
+from traceback import print_exc
 from typing import Any
 
 import click
@@ -75,13 +76,11 @@ def main() -> None:
 
 
 def _run() -> int:
-    debug = os.environ.get("LAYERKIT_DEBUG") == "1"
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # where an encoding lacks a character of somebody's data
         code = layerkit.main(prog_name="layerkit", standalone_mode=False)
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -96,8 +95,8 @@ def _run() -> int:
         silence_lost_outputs()
         return 1
     except Exception as error:
-        if debug:
-            raise
+        if os.environ.get("LAYERKIT_DEBUG") == "1":
+            print_exc()
         return _say(error)
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from errno import EIO, EPIPE
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -98,7 +99,7 @@ def notices_on_stderr() -> None:
     def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, Notice) and str(message) not in said:
             said.add(str(message))
-            click.echo(f"note: {plain(message)}", err=True)
+            aside(f"note: {plain(message)}")
 
     warnings.simplefilter("always", Notice)
     warnings.showwarning = show  # type: ignore[assignment]
@@ -123,12 +124,25 @@ def print_json(value: Any) -> None:
     click.echo(jsontext.dumps(value, ascii=not written))
 
 
+LEFT = (EPIPE, EIO)
+"""What a system says where nobody reads any more: a pipe's end or a terminal is closed."""
+
+
+def aside(text: str) -> bool:
+    """A line on stderr, where it is no matter if it gets lost; whether somebody is there to read it."""
+    try:
+        click.echo(text, err=True)
+    except OSError as error:
+        silence_lost_outputs()
+        return error.errno not in LEFT
+    return True
+
+
 def silence_lost_outputs() -> None:
-    """Let what goes to a reader that has left, or to a terminal that was closed, go nowhere from now on."""
+    """Let what goes to a reader that has left, to a closed terminal or a full disk go nowhere from now on."""
     for stream in (sys.stdout, sys.stderr):
         try:
-            if stream is not None:
-                stream.flush()
+            stream.flush()
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from layerkit.cli.common import (
+    aside,
     data_option,
     engine_option,
     format_option,
@@ -45,11 +46,11 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
     opened.engine = engine
     notice_untrained(opened)
     if output is not None:
-        check_apart(output, [model, *opened.files, *([data] if data else [])])
+        check_apart(output, [model, model.with_suffix(".json"), *opened.files, *([data] if data else [])])
     counted = _Counted(predictions(opened.document, outputs) for outputs in opened.each_output(data))
     if output is not None:
         replace(output, contents(counted, output))
-        click.echo(f"wrote {counted.rows:,} rows to {output}", err=True)
+        aside(f"wrote {plural(counted.rows, 'row')} to {output}")
     elif form == "json":
         print_json(end_to_end(counted).to_json())
     else:
@@ -59,7 +60,7 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
             pass
         _print(first, counted.rows)
     if counted.unsound:
-        click.echo(f"note: {plural(counted.unsound, 'row')} with outputs that are not finite numbers", err=True)
+        aside(f"note: {plural(counted.unsound, 'row')} with outputs that are not finite numbers")
 
 
 class _Counted:

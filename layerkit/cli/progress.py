@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EPIPE
+from shutil import get_terminal_size
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
 
-from layerkit.cli.common import print_json
+from layerkit.cli.common import aside, print_json
 
 if TYPE_CHECKING:
     from layerkit.training import Progress, Report
 
 SECONDS = 1.0
 """Between two lines."""
+WIDTH = 10
+BESIDE = WIDTH + len("  [] 100%  99d 23:59:59    ")
+"""Characters that click writes beside what is shown: what goes on in a second line is never written over."""
 
 
 @contextmanager
@@ -49,13 +54,14 @@ def _json(progress: Progress) -> None:
 @contextmanager
 def _bar(step: int, goal: int) -> Iterator[Report]:
     """The steps of this run, the time left, and how it goes; it appears once a run takes longer than a second."""
-    bar = click.progressbar(length=goal - step, width=24, item_show_func=str, file=sys.stderr)
+    bar = click.progressbar(length=goal - step, width=WIDTH, item_show_func=str, file=sys.stderr)
     due = monotonic() + SECONDS
 
     def report(progress: Progress) -> None:
         nonlocal due
         if monotonic() >= due or (bar.pos and progress.step == goal):
-            bar.update(progress.step - step - bar.pos, _line(progress))
+            room = max(get_terminal_size().columns - BESIDE, 0)
+            bar.update(progress.step - step - bar.pos, _line(progress)[:room])
             due = monotonic() + SECONDS / 10
 
     try:
@@ -76,7 +82,8 @@ class _Lines:
         if monotonic() - self._last >= SECONDS and progress.step < progress.goal:
             self._last = monotonic()
             left = f"{progress.seconds_left:,.0f} s left"
-            click.echo(f"{_line(progress)}  {left}", file=sys.stderr)
+            if not aside(f"{_line(progress)}  {left}"):
+                raise BrokenPipeError(EPIPE, "nobody reads this")
 
 
 def _line(progress: Progress) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from layerkit.cli.common import (
+    LEFT,
     changes_option,
     data_option,
     engine_option,
@@ -158,6 +159,8 @@ def command(
                     opened.save()
     if not quiet:
         audience.tell(partial(_say_trained, model, opened, form=form), trained)
+    if audience.lost:
+        raise audience.lost
     if not trained.stopped:
         return 0
     if signals.number:
@@ -180,14 +183,19 @@ class _Audience:
 
     def __init__(self) -> None:
         self.left = False
+        self.lost: OSError | None = None
+        """Why results went nowhere, if they did while somebody was there, as on a full disk."""
 
     def tell(self, say: Callable[[What], None], what: What) -> None:
         """Say it, if anyone listens."""
         try:
             say(what)
-        except OSError:
-            self.left = True
+        except OSError as error:
             silence_lost_outputs()
+            if error.errno in LEFT:
+                self.left = True
+            else:
+                self.lost = error
 
 
 def _say_plan(model: Model, plan: Run, form: str) -> None:

@@ -53,21 +53,57 @@ def test_first_parameters_that_the_document_gives_are_no_accident(models: Path, 
     assert cli("predict", models / "activity.json").err == ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("verb", ["predict", "show", "check"])
+def test_nor_the_document_beside_a_saved_file(iris: Path, cli: Callable[..., Any]) -> None:
+    ran = cli("predict", iris.with_suffix(".safetensors"), "--output", iris)
+    assert (ran.code, "this would write over" in ran.err) == (1, True)
+
+
+NEEDS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+
+
+@NEEDS_FULL
+@pytest.mark.parametrize("verb", ["predict", "show", "check", "train", "train --format json"])
 def test_an_output_that_takes_nothing_is_an_error_of_one_line(verb: str, models: Path) -> None:
-    command = [sys.executable, "-m", "layerkit", verb, str(models / "activity.json")]
+    command = [sys.executable, "-m", "layerkit", *verb.split(), str(models / "activity.json")]
     with open("/dev/full", "w") as full:
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "error: the output can't be written: No space left on device\n")
 
 
-def test_a_closed_output_keeps_no_run_from_its_end(models: Path) -> None:
-    command = [sys.executable, "-m", "layerkit", "train", str(models / "activity.json")]
-    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
-    ran = subprocess.run(closed, stderr=subprocess.PIPE, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert (models / "activity.safetensors").exists()
+@NEEDS_FULL
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_note_that_gets_lost_ends_nothing(form: str, models: Path) -> None:
+    command = [sys.executable, "-m", "layerkit", "predict", str(models / "iris.json"), "--format", form]
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert ran.returncode == 0
+    assert ran.stdout
+
+
+@pytest.mark.parametrize("stream", ["<", ">", "2>"])
+@pytest.mark.parametrize("verb", ["train iris.json --steps 1", "predict iris.json --output out.csv"])
+def test_a_closed_stream_keeps_no_verb_from_its_end(stream: str, verb: str, models: Path) -> None:
+    command = [sys.executable, "-m", "layerkit", *verb.split()]
+    closed = ["sh", "-c", f'exec "$@" {stream}&-', "sh", *command]
+    ran = subprocess.run(closed, cwd=models, check=False)
+    assert ran.returncode == 0
+    assert len([*models.glob("iris.safetensors"), *models.glob("out.csv")]) == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="where a descriptor leads stands in /proc alone")
+@pytest.mark.parametrize(("stream", "number"), [("<", 0), (">", 1), ("2>", 2)])
+def test_no_file_becomes_a_stream_that_was_closed(stream: str, number: int, tmp_path: Path) -> None:
+    script = f"""
+import os, sys
+from layerkit.starting import keep_standard_streams
+keep_standard_streams()
+with open(sys.argv[1], "w") as file:
+    print(file.fileno() > 2, os.readlink("/proc/self/fd/{number}"), file=file)
+"""
+    said = tmp_path / "said"
+    closed = ["sh", "-c", f'exec "$@" {stream}&-', "sh", sys.executable, "-c", script, str(said)]
+    assert subprocess.run(closed, check=False).returncode == 0
+    assert said.read_text() == f"True {os.devnull}\n"
 
 
 @pytest.mark.parametrize("encoding", ["latin1", "utf-8"])  # in the place of ASCII, click writes UTF-8

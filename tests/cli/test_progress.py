@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -66,6 +67,15 @@ def test_a_terminal_gets_a_bar_with_steps_loss_and_speed(monkeypatch: pytest.Mon
     assert "[###" in text
     assert "100%  step 10 of 10  loss 0.125  2,000 rows/s" in text
     assert text.endswith("\x1b[?25h\n")  # the cursor is shown again
+
+
+@pytest.mark.parametrize("columns", [20, 40, 60, 80, 120])
+def test_a_bar_stays_on_its_line(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = reported("text", False, monkeypatch, Terminal(), seconds=1.0)
+    shown = [re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", line).rstrip() for line in re.split("[\r\n]", text)]
+    assert max(map(len, shown)) <= max(columns, progress.BESIDE)
+    assert any("%" in line for line in shown)
 
 
 def test_a_bar_ends_its_line_when_the_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:

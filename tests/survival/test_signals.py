@@ -7,6 +7,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,6 +144,18 @@ def test_a_second_signal_amid_a_save_leaves_the_file_as_it_was(
     assert saved.read_bytes() == content
     assert cli("train", iris, "--steps", 1, "--quiet").code == 0
     assert {each.name for each in iris.parent.glob(".*")} == set()
+
+
+@pytest.mark.parametrize("number", EACH)
+def test_a_signal_amid_predictions_leaves_no_half_of_a_file(number: signal.Signals, iris: Path) -> None:
+    program = [sys.executable, str(Path(__file__).with_name("blocked.py")), "save"]
+    command = [*program, "predict", str(iris), "--output", str(iris.with_name("out.csv"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(process, "blocked: save")
+        assert [each.suffix for each in iris.parent.glob(".*")] == [".tmp"]
+        process.send_signal(number)
+        assert end(process) == (128 + number, [])
+    assert {each.name for each in iris.parent.glob("*out.csv*")} == set()
 
 
 @pytest.mark.parametrize("number", EACH)
