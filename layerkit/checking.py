@@ -39,21 +39,17 @@ def faults_of_model(path: Path) -> list[Fault]:
     except LayerkitError as error:
         faults += error.faults
     if document is not None:
-        faults += _faults_of_network(document, saved, str(source)) + _faults_of_data(document, folder)
-    return list(dict.fromkeys(faults))
-
-
-def _faults_of_network(document: Document, saved: storage.Saved | None, source: str) -> list[Fault]:
-    try:
-        if saved is not None:
-            document = with_fit_of(document, saved.document, source)
-        if fitting.fitted(document):
-            network = fitting.network_of(document)
+        try:
             if saved is not None:
-                check_fit(network, saved, source)
-    except LayerkitError as error:
-        return list(error.faults)
-    return []
+                document = with_fit_of(document, saved.document, str(source))
+            if fitting.fitted(document):
+                network = fitting.network_of(document)
+                if saved is not None:
+                    check_fit(network, saved, str(source))
+        except LayerkitError as error:
+            faults += error.faults
+        faults += _faults_of_data(document, folder)
+    return list(dict.fromkeys(faults))
 
 
 def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
@@ -64,7 +60,7 @@ def _faults_of_data(document: Document, folder: Path) -> list[Fault]:
             if fitting.fitted(document):
                 model.session()
         elif document.loss is not None and document.optimizer is not None:
-            model.run(model.plan(steps=1)._replace(validation=None))
+            model.run(model.plan(steps=1)._replace(validation=None, patience=None))
         else:
             model.predict()
     except LayerkitError as error:

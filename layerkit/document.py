@@ -15,7 +15,7 @@ from layerkit.inputs import ArrayInput, Data, Input, Output
 from layerkit.parts import Dtype, Engine, Loss, Metric, Optimizer, Schedule
 
 FORMAT = 1
-LARGEST = 64 * 2**20
+LARGEST = 16 * 2**20
 """The bytes of the largest document that is read; larger arrays belong in a data file or a saved file."""
 
 
@@ -34,8 +34,8 @@ class Checkpoint(Declared):
 class EarlyStopping(Declared):
     """The run ends once `figure` has not got better for `patience` epochs; the model keeps its best epoch's parameters.
 
-    The figure is one of the history's; left out, validation_loss, or loss where no rows are held out. A change of less
-    than `min_change` is none.
+    The figure is one of the history's; left out, validation_loss, or loss where no rows are held out. A change of
+    no more than `min_change` is none.
     """
 
     patience: Count = 10
@@ -99,6 +99,12 @@ class Document(Declared):
             raise refuse("output names columns, so input must be a list of columns too")
         if isinstance(self.input, ArrayInput) and self.input.dtype not in (None, "int64", self.dtype):
             raise refuse(f"input is {self.input.dtype} and the model {self.dtype}: give the model that dtype")
+        if len(self.output or ()) > 1 and self.training.metrics:
+            from layerkit.builtin.metrics import Accuracy  # which few documents need
+
+            if any(isinstance(each, Accuracy) for each in self.training.metrics):
+                advice = '"binary_accuracy" counts each number by itself'
+                raise refuse(f"accuracy is that of one category, and output has several columns: {advice}")
         return self
 
     @property
@@ -174,7 +180,7 @@ def _change(fields: dict[str, Any], path: str, value: Any) -> None:
     steps = _steps_of(path)
     at: Any = fields
     for depth, step in enumerate(steps):
-        key = int(step) if isinstance(at, list) and step.isdecimal() else step
+        key = int(step) if isinstance(at, list) and step.isdecimal() and len(step) < 10 else step
         last = depth == len(steps) - 1
         if isinstance(at, list):
             if not isinstance(key, int) or key >= len(at):

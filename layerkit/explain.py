@@ -103,7 +103,7 @@ def explain(
             shares = equal if weights is None else equal * weights
             loss = float(np.vecdot(network.losses(arrays, t), shares))
             dy, last = network.loss_gradient(arrays, t, shares)
-            upstream, found = network.backward(params, arrays, dy, contexts, last, 0)
+            upstream, found = network.backward(params, arrays, dy, contexts, last, 1)
             upstream[-1] = network.loss.gradient(arrays[-1], t) * shares[(slice(None), *(None,) * (t.ndim - 1))]
             gradients = {
                 f"{stage.name}.{name}": found[i][name]
@@ -138,6 +138,5 @@ def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:
     """What the step multiplies the gradients by, so that they are no longer than the recipe allows."""
     if recipe.clip_norm is None or not gradients:
         return 1.0
-    # float64, so that no square overflows
-    length = hypot(*(float(np.linalg.norm(gradient.astype(np.float64))) for gradient in gradients.values()))
+    length = hypot(*(number for gradient in gradients.values() for number in gradient.ravel().tolist()))
     return recipe.clip_norm / max(length, recipe.clip_norm)

@@ -74,6 +74,10 @@ class History:
         """Take the last epoch for the best, with these parameters."""
         self.best_epoch, self.best = self.epochs, parameters
 
+    def forget_best(self) -> None:
+        """Know no best epoch: those so far were not measured as the next ones are, or nobody asks for the best."""
+        self.best_epoch, self.best = 0, {}
+
     def arrays(self) -> dict[str, Array]:
         """Each figure as an array over the epochs."""
         return {name: np.array(column) for name, column in self.columns.items()}
@@ -109,8 +113,8 @@ def faults(
         if figures.ndim != 1 or figures.shape != steps.shape or figures.dtype.kind != "f":
             yield f"history.{name}", "should hold a number for each epoch"
     begun, best = state.get("unfinished_epoch", np.zeros(2)), state.get("best_epoch", np.zeros(1))
-    if not np.all(np.isfinite(steps)) or begun.shape != (2,) or not np.all(np.isfinite(begun)):
-        yield "history.step", "and state.unfinished_epoch should be finite"
+    if not np.all(np.isfinite(steps)) or begun.shape != (2,) or not np.all(np.isfinite(begun)) or begun[1] < 0:
+        yield "history.step", "and state.unfinished_epoch should be finite, and a count no less than 0"
     if best.shape != (1,) or not 0 <= best[0] <= steps.size:
         yield "state.best_epoch", f"should be one of the {steps.size} epochs"
     for name, kept in state.items():

@@ -112,7 +112,7 @@ def _stands_at(lock: Path, handle: int) -> bool:
 def _holder(handle: int) -> str:
     """`process 12`; nothing while the file tells of a process that has ended, or of none yet."""
     words = os.pread(handle, 300, 0).decode(errors="replace").split()
-    if len(words) != 2 or not words[0].isdigit() or not words[1].isprintable():
+    if len(words) != 2 or not words[0].isdecimal() or not words[1].isprintable():
         return ""
     number, machine = words
     if machine != os.uname().nodename:

@@ -47,7 +47,7 @@ from layerkit.planning import (
     whole_numbers,
 )
 from layerkit.rehearsal import check_output
-from layerkit.standing import first_state, saved_held_out, saved_state, standing
+from layerkit.standing import first_state, measures_alike, saved_held_out, saved_state, standing
 from layerkit.training import SAMPLE, Progress, Report, Run, Trained, figures, train
 
 if TYPE_CHECKING:
@@ -81,6 +81,8 @@ class Model:
 
     def _begin(self, document: Document, folder: Path, path: Path | None) -> None:
         self._document, self._folder, self._path = document, folder, path
+        self._unfitted = document
+        """The document before its columns were fitted: until a step is taken, they are to the rows of each run."""
         self._engine: Engine | None = None
         self._network: Network | None = None
         self._state: State | None = None
@@ -93,11 +95,13 @@ class Model:
 
     def go_on_from(self, saved: storage.Saved, document: Document) -> None:
         """Take up a saved run, under a document that it was checked to fit."""
-        self._document, self._network = document, None
+        self._document, self._unfitted, self._network = document, document, None
         self._state, self._steps_before = saved_state(saved, document, self.network)
         self._held_out = saved_held_out(saved, document)
         self._epoch = saved.epoch
         self._history = History.of(saved.history, saved.state)
+        if not measures_alike(document, saved.document):
+            self._history.forget_best()
 
     def __copy__(self) -> Model:
         return deepcopy(self)  # a history that two share would be nobody's
@@ -324,16 +328,20 @@ class Model:
                 follow()
                 save()
 
+        if run.patience is None and first < run.goal:
+            self._history.forget_best()
         try:
             end = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
         finally:
             follow()
+        taken = self._current()
         chosen_epoch = self._take_best() if run.patience is not None and end.why != "stop" else 0
+        changed = end.step > first or not _are_same(taken.parameters, self._current().parameters)
         if chosen_epoch:
             session = self.session()
         after = self._figures(session, sample)["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
-        return Trained(end.step - first, before, after, held_out, end.why == "stop", chosen_epoch)
+        return Trained(end.step - first, before, after, held_out, end.why == "stop", changed, chosen_epoch)
 
     def _take_best(self) -> int:
         """Go back to the parameters of the best epoch that early stopping saw; its number."""
@@ -384,11 +392,12 @@ class Model:
         return reading.given(self._document, self._folder, x, y, weights)
 
     def _prepared(self, tables: Tables) -> Prepared:
-        prepared = prepare(self._document, some(tables), self._folder)
+        prepared = prepare(self._document if self.step else self._unfitted, some(tables), self._folder)
+        own, found = ((each.input, each.output) for each in (self._document, prepared.document))
         if self.step:
             notice_other_rows(self._held_out, prepared.held_out)
-        if prepared.document is not self._document:
-            self._document, self._network = prepared.document, None
+        elif own != found:
+            self._document, self._network, self._state = prepared.document, None, None
         return prepared
 
     def _current(self) -> State:
@@ -400,6 +409,10 @@ class Model:
         metrics = metrics_of(self._document)
         at_once = self.network.rows_per_pass
         return figures(session, rows, at_once, metrics, lambda y: encoding.in_units(self._document, y))
+
+
+def _are_same(left: Mapping[str, Array], right: Mapping[str, Array]) -> bool:
+    return left is right or all(np.array_equal(left[name], right[name]) for name in left)
 
 
 def _quiet(progress: Progress) -> None:

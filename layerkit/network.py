@@ -79,8 +79,8 @@ class Network:
         rows = min(BYTES_PER_PASS // (max(numbers, 1) * ITEMSIZE[self.dtype]), ROWS_PER_PASS)
         return 1 << max(rows.bit_length() - 1, 0)
 
-    @property
-    def parameters(self) -> dict[str, Parameter]:
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
         """Every parameter by its full name, such as `layers.0.kernel`."""
         return {
             f"{stage.name}.{name}": parameter for stage in self.stages for name, parameter in stage.parameters.items()

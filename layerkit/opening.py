@@ -164,8 +164,13 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
 
 
 def _fitted_from(own: Column, kept: Column) -> bool:
-    """Whether `kept` is `own` with nothing changed that the document gives."""
-    return type(own) is type(kept) and all(getattr(own, f) == getattr(kept, f) for f in own.model_fields_set)
+    """Whether `kept` is `own`, but for what was fitted: what the document doesn't give, and no word says by default."""
+
+    def is_given(field: str) -> bool:
+        return field in own.model_fields_set or isinstance(getattr(own, field), str)
+
+    fields = filter(is_given, type(own).model_fields)
+    return type(own) is type(kept) and all(getattr(own, field) == getattr(kept, field) for field in fields)
 
 
 def _described(array: tuple[str, tuple[int, ...]] | None) -> str:

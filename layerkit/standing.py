@@ -55,6 +55,14 @@ def holds_out_others(document: Document, before: Document) -> bool:
     return own.validation is not None and (own.validation != kept.validation or (drawn and own.seed != kept.seed))
 
 
+def measures_alike(document: Document, before: Document) -> bool:
+    """Whether the figures of early stopping are those of before: of the same rows, by the same network and loss."""
+    own, kept = document.training, before.training
+    watched = [each.early_stopping.figure if each.early_stopping else None for each in (own, kept)]
+    same_rows = own.validation == kept.validation and not holds_out_others(document, before)
+    return same_rows and document.layers == before.layers and document.loss == before.loss and watched[0] == watched[1]
+
+
 def standing(steps_before: int, held_out: Sequence[int] | None) -> dict[str, Array]:
     """What of a run, beside its arrays, the saved file has to know."""
     known = {} if held_out is None else {HELD_OUT: np.array(held_out)}

@@ -20,8 +20,8 @@ from layerkit import jsontext, registry
 from layerkit.declared import BEYOND, Declared
 from layerkit.document import Document
 from layerkit.document import parse as parse_document
-from layerkit.errors import LayerkitError, PartError, SavedFileError
-from layerkit.files import read, replace
+from layerkit.errors import LayerkitError, PartError, SavedFileError, SaveError
+from layerkit.files import read, regular_file, replace
 from layerkit.memory import memory
 from layerkit.ops import Array
 from layerkit.part import Part, unnamed
@@ -29,6 +29,8 @@ from layerkit.part import Part, unnamed
 SUFFIX = ".safetensors"
 HERE = "."
 """The file's own folder."""
+LARGEST_HEADER = 100_000_000
+"""Bytes: of a longer one, safetensors takes no file."""
 _BLANK = "0" * 64
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
@@ -97,9 +99,11 @@ def origins(document: Document) -> dict[str, dict[str, str]]:
 def origin_of_parts(path: Path) -> dict[str, str]:
     """The distribution behind each name, as far as a saved file tells; only to word an error."""
     try:
-        start, _ = _split(read(path, memory() // 2, SavedFileError), str(path))
+        with regular_file(path, SavedFileError).open("rb") as file:
+            start = file.read(8)
+            start += file.read(min(*struct.unpack("<Q", start), LARGEST_HEADER))
         return _distributions(jsontext.parse(_metadata(start, str(path))["parts"], str(path)))
-    except (LayerkitError, LookupError, TypeError, AttributeError):
+    except (LayerkitError, LookupError, TypeError, AttributeError, OSError, struct.error):
         return {}
 
 
@@ -132,6 +136,9 @@ def to_bytes(saved: Saved) -> bytes:
         blocks.append(block)
         offset += len(block)
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(text) > LARGEST_HEADER:
+        message = f"the document and its names take {len(text):,} bytes, and a saved file holds {LARGEST_HEADER:,}"
+        raise SaveError(f"{message}: keep rows in a file of their own")
     text += b" " * (-len(text) % 8)
     start = struct.pack("<Q", len(text)) + text
     digest = _digest(start, *blocks)

@@ -79,6 +79,8 @@ class Trained(NamedTuple):
     validation: Figures
     stopped: bool
     """Whether it was asked to stop before its goal."""
+    changed: bool
+    """Whether the model isn't what it was: steps were taken, or the best epoch's parameters back."""
     best_epoch: int = 0
     """The epoch whose parameters the model has, where early stopping chose it."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +14,7 @@ from small_models import VALUES as Y
 from small_models import after, linear, same
 
 import layerkit
-from layerkit import Dense, DocumentError, Model, TrainingError
+from layerkit import Dense, DocumentError, Model, Notice, TrainingError
 from layerkit.opening import open_model
 
 
@@ -104,3 +106,71 @@ class TestEarlyStopping:
         model = linear(epochs=1, early_stopping={"figure": "validation_los"})
         with pytest.raises(DocumentError, match=r'early_stopping.figure: there is no figure "validation_los".*loss'):
             model.train(X, Y)
+
+
+class TestTheBestEpoch:
+    """Of runs that are taken up again."""
+
+    def document(self, tmp_path: Path, **changes: Any) -> Path:
+        """Steps so large that the loss falls, and then rises."""
+        kernel = {"type": "dense", "units": 1, "kernel": [[0.0]], "bias": [0.0]}
+        training = {
+            "epochs": 50,
+            "batch_size": 4,
+            "data": {"x": [[1.0], [0.5], [-1.0], [0.2]], "y": [[1.0], [2.0], [-1.0], [0.0]]},
+            "early_stopping": {"patience": 3},
+            "checkpoint": {"steps": 1},
+        }
+        document = {
+            "dtype": "float64",
+            "input": [1],
+            "layers": [kernel],
+            "loss": "half_squared_error",
+            "optimizer": {"type": "sgd", "learning_rate": 1.9, "momentum": 0.95},
+            "training": training | changes.pop("training", {}),
+        }
+        path = tmp_path / "m.json"
+        path.write_text(json.dumps(document | changes))
+        return path
+
+    def test_a_run_killed_after_its_last_checkpoint_ends_with_the_very_file(
+        self, tmp_path: Path, cli: Callable[..., Any]
+    ) -> None:
+        path = self.document(tmp_path)
+        assert cli("train", path, "--quiet").code == 0
+        saved = path.with_suffix(".safetensors")
+        whole = saved.read_bytes()
+        saved.unlink()
+        model = layerkit.load(path)
+        model.run(model.plan(), save=model.save)  # and what it ends with is never saved
+        assert saved.read_bytes() != whole
+        assert cli("train", path, "--quiet").code == 0
+        assert saved.read_bytes() == whole
+
+    def test_steps_without_early_stopping_forget_it(self, tmp_path: Path, cli: Callable[..., Any]) -> None:
+        assert cli("train", self.document(tmp_path), "--quiet").code == 0
+        assert cli("train", self.document(tmp_path, training={"early_stopping": None}), "--quiet").code == 0
+        found = layerkit.load(self.document(tmp_path, training={"epochs": 60}))
+        assert found.step == 50
+        assert found.train().steps > 0
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"loss": "mean_squared_error"},
+            {"training": {"validation": 0.5}},
+            {"training": {"early_stopping": {"patience": 4, "figure": "validation_loss"}, "validation": 0.5}},
+        ],
+    )
+    def test_figures_of_another_kind_forget_it(
+        self, change: dict[str, Any], tmp_path: Path, cli: Callable[..., Any]
+    ) -> None:
+        assert cli("train", self.document(tmp_path), "--quiet").code == 0
+        with pytest.warns(Notice):
+            found = layerkit.load(self.document(tmp_path, **change))
+        assert found._history.best_epoch == 0
+
+    def test_another_patience_keeps_it(self, tmp_path: Path, cli: Callable[..., Any]) -> None:
+        assert cli("train", self.document(tmp_path), "--quiet").code == 0
+        found = layerkit.load(self.document(tmp_path, training={"early_stopping": {"patience": 7}}))
+        assert found._history.best_epoch > 0

@@ -11,8 +11,8 @@ def test_all_of_a_few_known_names_are_listed_with_the_close_one() -> None:
 
 
 def test_the_first_of_very_many_known_names_are_listed() -> None:
-    sentence = did_you_mean("n20001", [f"n{i:05}" for i in range(20_000)])
-    assert sentence.startswith('did you mean "n')
+    sentence = did_you_mean("n1234", [f"n{i:05}" for i in range(20_000)])
+    assert sentence.startswith('did you mean "n12')
     assert sentence.endswith(f", n{MOST_LISTED - 1:05}, …")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Notice, SavedFileError
+from layerkit import Dense, DocumentError, Model, Notice, SavedFileError
 from layerkit.checking import faults_of_model
 from layerkit.opening import open_model
 
@@ -131,12 +131,13 @@ def test_data_that_holds_out_other_rows_than_before_is_noticed(data: Any, models
 
 def test_rows_that_were_looked_at_before_any_step_are_none_that_trained(models: Path) -> None:
     columns = {
-        "sepal_length": [5.0, 6.0],
-        "sepal_width": [3.0] * 2,
-        "petal_length": [1.0, 4.0],
-        "petal_width": [1.0] * 2,
+        "sepal_length": [5.0, 6.0, 7.0],
+        "sepal_width": [3.0] * 3,
+        "petal_length": [1.0, 4.0, 5.0],
+        "petal_width": [1.0] * 3,
+        "species": ["setosa", "virginica", "versicolor"],
     }
-    rows = {name: values * 10 for name, values in (columns | {"species": ["setosa", "virginica"]}).items()}
+    rows = {name: values * 10 for name, values in columns.items()}
     model = layerkit.load(models / "iris.json")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -148,6 +149,44 @@ def test_rows_that_were_looked_at_before_any_step_are_none_that_trained(models: 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.evaluate()  # a plan trains nothing, and changes nothing
+
+
+def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
+    model = Model(
+        input=[{"column": "a"}],
+        output={"column": "b"},
+        layers=[Dense(units=1)],
+        loss="half_squared_error",
+        optimizer="sgd",
+    )
+    far = {"a": [1e6, 2e6, 3e6], "b": [1.0, 2.0, 3.0]}
+    near = {"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]}
+    with pytest.raises(DocumentError, match="no goal is given"):
+        model.train(far)
+    model.plan(far, steps=1)
+    assert model.step == 0
+    model.train(near, steps=1)
+    (column,) = model.document.input
+    assert column.mean == 2.0
+    model.train(far, steps=1)
+    (column,) = model.document.input
+    assert column.mean == 2.0
+
+
+@pytest.mark.parametrize("field", ["scale", "missing"])
+def test_a_field_that_is_taken_away_from_a_column_makes_it_another(field: str, models: Path) -> None:
+    path = models / "iris.json"
+    document = json.loads(path.read_text())
+    options = {"scale": "none", "missing": "mean"}
+    document["input"][0] |= options
+    path.write_text(json.dumps(document))
+    model = layerkit.load(path)
+    model.train(steps=1)
+    model.save()
+    del document["input"][0][field]
+    path.write_text(json.dumps(document))
+    with pytest.raises(SavedFileError, match=r"has another input\[0\] than the document"):
+        layerkit.load(path)
 
 
 def test_a_saved_file_with_a_schedule_is_explained_without_the_data_that_trained_it(models: Path) -> None:

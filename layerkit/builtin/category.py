@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from pydantic import Field, model_validator
 
 from layerkit.builtin.missing import is_missing
 from layerkit.declared import refuse
-from layerkit.errors import CellError
+from layerkit.errors import CellError, named_twice
 from layerkit.ops import Array
 from layerkit.parts import Column
 
@@ -32,9 +33,9 @@ class Category(Column):
 
     @model_validator(mode="after")
     def _categories_fit(self) -> Self:
-        if self.categories is not None and len(set(self.categories)) < len(self.categories):
-            raise refuse("lists a category twice")
-        if self.categories == ():
+        if twice := named_twice(self.categories or ()):
+            raise refuse(f'lists "{twice[0]:.60}" twice')
+        if self.categories == () and not self.count:
             raise refuse("lists no category; left out, they are those of the training rows")
         self._check_binary(self.categories or (), self.encoding)
         return self
@@ -59,12 +60,14 @@ class Category(Column):
         if not len(values):
             return self
         texts = _texts(values, self.fills)
-        seen = tuple(sorted({*(self.categories or ()), *filter(None, texts)}))
+        known = self.categories or ()
+        new = sorted({*filter(None, texts)}.difference(known))
         try:
-            "".join(seen).encode()
+            "".join(new).encode()
         except UnicodeEncodeError as error:
             half = next(i for i, text in enumerate(texts) if error.object[error.start] in text)
             raise CellError(half, f"{texts[half]!r:.60} has half of a character, which no file can hold") from None
+        seen = tuple(sorted([*known, *new])) if new else known  # two sorted runs are soon one
         self._check_binary(seen, encoding)
         count = self.count + len(values)
         return self.model_copy(update={"encoding": encoding, "categories": seen, "count": count})
@@ -83,7 +86,7 @@ class Category(Column):
         return tuple(f"{self.column}={category}" for category in shown)
 
     def encode(self, values: Sequence[Any]) -> Array:
-        places = {category: place for place, category in enumerate(self.categories or ())}
+        places = _places_of(self.categories or ())
         texts = _texts(values, self.fills, places)
         index = np.array([places.get(text, len(places)) for text in texts], dtype=np.int64)
         if not self.fills and len(places) in index:
@@ -99,7 +102,8 @@ class Category(Column):
         if self.encoding == "one_hot":
             index = np.argmax(encoded, axis=-1)
         else:
-            index = np.clip(np.rint(encoded[:, 0]), 0, self._places - 1).astype(np.int64)
+            # NaN is no number of a category: the first, as of one_hot's
+            index = np.clip(np.rint(np.nan_to_num(encoded[:, 0])), 0, self._places - 1).astype(np.int64)
         values = (*(self.categories or ()), None)
         return [values[i] for i in index]
 
@@ -117,6 +121,12 @@ class Category(Column):
                 f'"{self.column}" has {len(categories)} categories, and binary, as one unit is, tells two apart: '
                 f'give the last layer {len(categories)} units, and the column no "encoding" or "one_hot"'
             )
+
+
+@lru_cache(maxsize=8)
+def _places_of(categories: tuple[str, ...]) -> dict[str, int]:
+    """The place of each, for all blocks of a table."""
+    return {category: place for place, category in enumerate(categories)}
 
 
 _ROUNDED = (np.float16, np.float32)
@@ -145,7 +155,10 @@ def _texts(values: Sequence[Any], gaps: bool, known: Collection[str] = ()) -> li
         return written[key]
 
     try:
-        texts = [cell if isinstance(cell, str) and (not known or cell in known) else text(cell) for cell in cells]
+        texts = [
+            cell if isinstance(cell, str) and (cell in known if known else not cell.isspace()) else text(cell)
+            for cell in cells
+        ]
     except TypeError:  # it has several values, and no hash
         nested = next(i for i, cell in enumerate(cells) if not _has_hash(cell))
         raise CellError(nested, f"the cell holds {cells[nested]!r:.60} where a category is due") from None

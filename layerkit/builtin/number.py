@@ -85,7 +85,13 @@ class Number(Column):
         if self.fills:
             numbers = np.where(np.isnan(numbers), self.mean if self.missing == "mean" else self.missing, numbers)
         mean, deviation = self._scaling
-        return ((numbers - mean) / deviation)[:, None]
+        with np.errstate(over="ignore"):
+            encoded = (numbers - mean) / deviation
+        if not np.isfinite(encoded).all():
+            far = int(np.argmin(np.isfinite(encoded)))
+            message = f"{numbers[far]:g} is too far from the mean of the training rows, {mean:g}, for its deviation"
+            raise CellError(far, f'{message}, {deviation:g}; "scale": "none" takes it')
+        return encoded[:, None]
 
     def decode(self, encoded: Array) -> Sequence[Any] | Array:
         mean, deviation = self._scaling

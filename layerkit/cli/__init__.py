@@ -8,7 +8,6 @@ import os
 import sys
 from errno import EFBIG, EIO, ENOSPC
 from importlib import import_module
-from traceback import print_exc
 from typing import Any
 
 import click
@@ -96,6 +95,8 @@ def _run() -> int:
         return 1
     except Exception as error:
         if os.environ.get("LAYERKIT_DEBUG") == "1":
+            from traceback import print_exc  # which imports much for few
+
             print_exc()
         return _say(error)
 

@@ -153,7 +153,7 @@ def command(
                 if processes.first and opened.step and not path.exists():
                     opened.save()  # the last finite model, where there is none yet
                 raise
-        if trained.steps:
+        if trained.changed:
             with agreed(processes):
                 if processes.first:
                     opened.save()

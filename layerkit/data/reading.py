@@ -16,7 +16,7 @@ from layerkit import registry
 from layerkit.data.encoding import array_of, names_of
 from layerkit.data.tables import chosen, missing_column, table_of, table_of_arrays, table_of_objects
 from layerkit.document import Document
-from layerkit.errors import DataError, DocumentError, PartError
+from layerkit.errors import MOST_LISTED, DataError, DocumentError, Fault, PartError
 from layerkit.files import regular_file
 from layerkit.inputs import DataFile, InlineArrays
 from layerkit.ops import Array
@@ -131,8 +131,11 @@ class File(Tables):
                     'an input of columns is "input": [{"column": name}, …]',
                     self.source,
                 )
-            faults = [fault for name in self._needed for fault in missing_column(whole, name)]
-            if faults and (names or others):
+            missing = [name for name in self._needed if name not in names]
+            if missing and (names or others):
+                faults = [fault for name in missing[:MOST_LISTED] for fault in missing_column(whole, name)]
+                if more := missing[MOST_LISTED:]:
+                    faults.append(Fault(self.source, f"and {len(more):,} more columns are not there"))
                 raise DataError(faults)
         return names
 

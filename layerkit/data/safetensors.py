@@ -13,9 +13,8 @@ from layerkit.data.ondisk import OnDisk
 from layerkit.errors import DataError, LayerkitError
 from layerkit.files import regular_file
 from layerkit.parts import Reader, Table
+from layerkit.storage import LARGEST_HEADER
 
-LARGEST_HEADER = 100_000_000
-"""Bytes; the format's own bound."""
 DTYPES = {
     "BOOL": "?",
     "U8": "<u1",

@@ -270,6 +270,9 @@ def _length(vector: Array) -> float:
     squares = float(rest.dot(rest))
     if whole:
         squares += float(np.vecdot(pieces, pieces).sum(dtype=np.float64))
-    if not 1e-24 < squares < inf:  # of numbers below 1e-19, or above 1e19, squares in float32 are wrong
-        squares = float(np.square(vector, dtype=np.float64).sum())
-    return sqrt(squares)
+    if 1e-24 < squares < inf:
+        return sqrt(squares)
+    # of numbers below 1e-19, or above 1e19, squares in float32 are wrong
+    largest = float(np.abs(vector).max())
+    scaled = vector.astype(np.float64) / (largest or 1.0)
+    return largest * sqrt(float(np.square(scaled).sum()))

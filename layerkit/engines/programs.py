@@ -247,9 +247,17 @@ def _finite(arrays: Iterable[Array]) -> Array:
 
 
 def _clipped(gradients: Mapping[str, Array], most: float) -> dict[str, Array]:
-    """The gradients, scaled down together where √(Σ g²) is more than `most`; float64, so that no square overflows."""
-    squares = (jnp.sum(jnp.square(gradient.astype("float64"))) for gradient in gradients.values())
-    length = jnp.sqrt(sum(squares))
+    """The gradients, scaled down together where √(Σ g²) is more than `most`."""
+
+    def length_by(unit: Array) -> Array:
+        # float64, in which no square of a float32 overflows
+        squares = (jnp.sum(jnp.square(gradient.astype("float64") / unit)) for gradient in gradients.values())
+        return unit * jnp.sqrt(sum(squares))
+
+    length = length_by(jnp.ones((), "float64"))
+    if any(gradient.dtype == "float64" for gradient in gradients.values()):
+        largest = jnp.stack([jnp.max(jnp.abs(gradient)) for gradient in gradients.values()]).max()
+        length = lax.cond(jnp.isinf(length), length_by, lambda _: length, largest)
     scale = jnp.where(length > most, most / length, 1.0)  # where it is NaN, only what is NaN stays so
     return {name: gradient * scale.astype(gradient.dtype) for name, gradient in gradients.items()}
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from layerkit import Category, CellError, DocumentError
 from layerkit.testing import conformance
 
-TEXTS = st.lists(st.text(min_size=1), min_size=1, max_size=30)
+TEXTS = st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=30)
 
 
 @given(TEXTS)
@@ -29,6 +29,29 @@ def test_a_category_comes_back_as_it_was(values: list[str]) -> None:
 def test_categories_fitted_in_blocks_are_those_fitted_at_once(first: list[str], second: list[str]) -> None:
     blocks, whole = Category(column="a").fit(first).fit(second), Category(column="a").fit(first + second)
     assert blocks == whole
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_a_blank_cell_is_empty_and_no_category(blank: str) -> None:
+    with pytest.raises(CellError, match="the cell is empty") as caught:
+        Category(column="a").fit(["x", blank])
+    assert caught.value.index == 1
+    own = Category(column="a", unknown="own").fit(["x", blank])
+    assert own.categories == ("x",)
+    np.testing.assert_array_equal(own.encode([blank]), [[0.0, 1.0]])
+    assert Category(column="a", categories=("x", " ")).fit(["x"]).encode([" "])[0, 1] == 1.0
+
+
+def test_a_column_of_empty_cells_has_the_unknown_place_alone_and_comes_back_from_a_file() -> None:
+    column = Category(column="a", unknown="own").fit([None, ""])
+    assert Category(**column.model_dump()) == column
+    np.testing.assert_array_equal(column.encode(["x", None]), [[1.0], [1.0]])
+
+
+@pytest.mark.parametrize("encoding", ["one_hot", "index", "binary"])
+def test_what_is_no_number_is_decoded_as_the_first(encoding: Any) -> None:
+    column = Category(column="a", encoding=encoding).fit(["no", "yes"])
+    assert column.decode(np.full((1, column.width), np.nan)) == ["no"]
 
 
 def test_categories_that_the_document_lists_keep_their_order() -> None:

@@ -180,6 +180,35 @@ def test_check_tells_faults_of_document_data_and_saved_file_together(models: Pat
     assert "training.data" in faults[1]["where"]
 
 
+def test_check_takes_a_step_that_is_an_epoch_of_a_run_that_may_end_early(
+    tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    document = {
+        "input": [{"column": "a"}],
+        "output": {"column": "b"},
+        "layers": [{"type": "dense", "units": 1}],
+        "loss": "half_squared_error",
+        "optimizer": "sgd",
+        "training": {
+            "epochs": 5,
+            "data": [{"a": i, "b": 2 * i} for i in range(20)],
+            "validation": 0.2,
+            "early_stopping": {},
+        },
+    }
+    path = tmp_path / "m.json"
+    path.write_text(json.dumps(document))
+    assert cli("check", path).code == 0
+
+
+def test_check_has_the_columns_as_the_saved_file_fitted_them(models: Path, cli: Callable[..., Any]) -> None:
+    assert cli("train", models / "iris.json", "--epochs", 1, "--quiet").code == 0
+    with (models / "iris.csv").open("a") as file:
+        file.write("1,1,1,1,rose\n")
+    ran = cli("check", models / "iris.json")
+    assert (ran.code, '"rose" was never seen in training' in ran.out) == (2, True)
+
+
 @pytest.mark.parametrize("place", [".", "/", ""])
 def test_check_says_of_a_folder_that_it_is_none_of_its_files(place: str, cli: Callable[..., Any]) -> None:
     ran = cli("check", place)

@@ -83,6 +83,27 @@ def test_every_loss_gives_what_it_gives_on_numpy(loss: str, activation: str | No
     expect_close(found, due, 1e-5)
 
 
+def test_a_gradient_whose_squares_overflow_is_clipped_as_on_numpy() -> None:
+    layers = [Dense(units=1, kernel=[[0.0], [0.0]], bias=[0.0])]
+    training = {"clip_norm": 26**0.5}
+    found, due = (
+        Model(
+            input=[2],
+            layers=layers,
+            loss="half_squared_error",
+            optimizer={"type": "sgd", "learning_rate": 1.0},
+            dtype="float64",
+            training=training,
+            engine=engine,
+        )
+        for engine in ("jax", "numpy")
+    )
+    for each in (found, due):
+        each.train([[3.0, 4.0]], [[1e200]], steps=1)
+    np.testing.assert_allclose(found.parameters["layers.0.kernel"], [[3.0], [4.0]], rtol=1e-12)
+    np.testing.assert_allclose(due.parameters["layers.0.kernel"], [[3.0], [4.0]], rtol=1e-12)
+
+
 def test_schedule_clipping_weights_and_frozen_layers_give_what_they_give_on_numpy() -> None:
     training = {"batch_size": 4, "schedule": "cosine", "clip_norm": 0.1, "steps": 100}
     layers = [{"type": "dense", "units": 5, "trainable": False}, {"type": "dense", "units": 3, "activation": "softmax"}]
