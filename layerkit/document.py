@@ -161,7 +161,7 @@ def parse(
 def located(error: DocumentError, text: str, source: str, changes: Iterable[str] | None = None) -> DocumentError:
     """The error with source:line:column before each fault's path in the document, or --set where a change put it."""
     changed = [_steps_of(change) for change in changes or ()]
-    locate = jsontext.locator(text, source)
+    places = jsontext.places(text, source, (path_of(fault.where) for fault in error.faults))
 
     def placed(where: str) -> str:
         path = path_of(where)
@@ -169,8 +169,7 @@ def located(error: DocumentError, text: str, source: str, changes: Iterable[str]
         # a type that isn't installed is a fault of what has it
         if any(own[: len(steps)] == steps or (*own, "type") == steps for steps in changed):
             return f"--set {where}"
-        place = locate(path)
-        return f"{place}: {where}" if where else place
+        return f"{places[path]}: {where}" if where else places[path]
 
     return DocumentError([Fault(placed(fault.where), fault.message) for fault in error.faults])
 

@@ -6,7 +6,7 @@ import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite, isinf
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from layerkit.errors import DocumentError
 
 Path = tuple[int | str, ...]
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]|[^\s\[\]{},:"]+', re.DOTALL)
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 """One of the two escapes that make a character beyond the first 65,536."""
@@ -67,19 +67,23 @@ def place(text: str, offset: int, source: str) -> str:
     return _place(_lines(text), offset, source)
 
 
-def locator(text: str, source: str) -> Callable[[Path], str]:
-    """What gives source:line:column of the value at a path, or of the nearest value around it that the text holds.
+def places(text: str, source: str, paths: Iterable[Path]) -> dict[Path, str]:
+    """source:line:column of the value at each path, or of the nearest value around it that the text holds."""
+    asked = [*paths]
+    wanted = {path[:length] for path in asked for length in range(len(path) + 1)}
+    deepest = max(map(len, wanted), default=0)
+    offsets: dict[Path, int] = {}
+    for live, offset, _ in _values(text):
+        if len(live) <= deepest and (path := tuple(live)) in wanted:
+            offsets[path] = offset
 
-    It goes through the text once, however many paths it is asked for.
-    """
-    lines, offsets = _lines(text), {found: offset for found, offset, _ in _values(text)}
-
-    def locate(path: Path) -> str:
+    def nearest(path: Path) -> int:
         while path and path not in offsets:
             path = path[:-1]
-        return _place(lines, offsets.get(path, 0), source)
+        return offsets.get(path, 0)
 
-    return locate
+    lines = _lines(text)
+    return {path: _place(lines, nearest(path), source) for path in asked}
 
 
 def _lines(text: str) -> list[int]:
@@ -119,8 +123,8 @@ def _whole(text: str) -> int:
         raise _RefusedError(f"a number of {len(text.lstrip('-')):,} digits is beyond any float", text) from None
 
 
-def _values(text: str) -> Iterator[tuple[Path, int, str]]:
-    """Path, offset and first token of every value of a text whose brackets match."""
+def _values(text: str) -> Iterator[tuple[list[int | str], int, str]]:
+    """Path, offset and first token of every value of a text whose brackets match. The path is one list that changes."""
     path: list[int | str] = []
     pending_key = False
     offset, key = 0, ""
@@ -140,18 +144,24 @@ def _values(text: str) -> Iterator[tuple[Path, int, str]]:
         elif pending_key:
             key, offset = json.loads(token), match.start()
         else:
-            yield tuple(path), offset if path and isinstance(path[-1], str) else match.start(), token
+            yield path, offset if path and isinstance(path[-1], str) else match.start(), token
             if token in "[{":
                 path.append(0 if token == "[" else "")
                 pending_key = token == "{"
 
 
 def _refused_offset(text: str, refused: _RefusedError) -> int:
-    seen: set[Path] = set()
+    seen: list[bool] = []
+    """Whether the key stood in each of the objects and lists that are open."""
     for path, offset, token in _values(text):
-        if token == refused.token or (path in seen and path[-1] == refused.key):
+        del seen[len(path) :]
+        is_key = bool(path) and refused.key is not None and path[-1] == refused.key
+        if token == refused.token or (is_key and seen[-1]):
             return offset
-        seen.add(path)
+        if is_key:
+            seen[-1] = True
+        if token in "[{":
+            seen.append(False)
     return 0
 
 

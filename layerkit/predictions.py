@@ -57,12 +57,8 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
     match path.suffix:
         case ".csv":
             for i, block in enumerate(blocks):
-                text = io.StringIO()
-                writer = csv.writer(text, lineterminator="\n")
-                if not i:
-                    writer.writerow(block.columns)
-                writer.writerows(zip(*block.columns.values()))
-                yield text.getvalue().encode()
+                columns = block.columns
+                yield _csv([*([] if i else [columns]), *zip(*columns.values())]).encode()
         case ".jsonl":
             for block in blocks:
                 columns = block.columns
@@ -75,6 +71,15 @@ def contents(blocks: Iterable[Predictions], path: Path) -> Iterator[bytes]:
             yield content.getvalue()
         case _:
             yield jsontext.dumps(end_to_end(blocks).to_json()).encode()
+
+
+def _csv(rows: Sequence[Iterable[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    if "\r" in text.getvalue():  # which Python may leave without quotes
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
+    return text.getvalue()
 
 
 def end_to_end(blocks: Iterable[Predictions]) -> Predictions:
@@ -95,6 +100,8 @@ def predictions(document: Document, outputs: Array) -> Predictions:
 
 def _plain(values: Sequence[Any]) -> list[Any]:
     """The values as JSON and NumPy have them: numbers and texts; anything else as the text that it prints."""
+    if all(isinstance(value, str) for value in values):
+        return list(values)  # NumPy would give each the room of the longest
     try:
         array = np.asarray(values)
     except ValueError:  # lists of several lengths

@@ -177,7 +177,9 @@ def _mark(digest: str) -> bytes:
 
 def _document_text(document: Document) -> str:
     try:
-        return json.dumps(document.to_json(), ensure_ascii=False, allow_nan=False)
+        text = json.dumps(document.to_json(), ensure_ascii=False, allow_nan=False)
+        text.encode()  # half of a character can't be
+        return text
     except ValueError as error:
         # better no file than one that can't be read again
         raise SavedFileError(f"the document can't be written as JSON: {error}") from None

@@ -42,7 +42,7 @@ DOCUMENTS: dict[str, tuple[Change, list[str]]] = {
     "unknown part": (first_layer(activation="rellu"), ["layers[0].activation", 'did you mean "relu"?', "sigmoid"]),
     "kernel of the wrong shape": (first_layer(kernel=[[1, 2, 3]]), ["layers[0].kernel", "[1, 3]", "[2, 2]"]),
     "kernel of uneven rows": (first_layer(kernel=[[1, 2], [3]]), ["layers[0].kernel", "differ in length"]),
-    "kernel of texts": (first_layer(kernel=[["a", 2], [3, 4]]), ["layers[0].kernel", "'a'"]),
+    "kernel of texts": (first_layer(kernel=[["a", 2], [3, 4]]), ["layers[0].kernel", '"a"']),
     "units 0": (without_kernels(0), ["layers[0].units", "not 0"]),
     "units -1": (without_kernels(-1), ["layers[0].units", "not -1"]),
     "units as a text": (without_kernels("2"), ["layers[0].units", 'not "2"']),
@@ -183,7 +183,7 @@ def test_faults_of_several_columns_are_told_together(models: Path, cli: Callable
         ("", "empty"),
         (HEADER + "\n", "no rows"),
         ("a,b,c,d,e\n1,2,3,4,x\n", 'no column "sepal_length"'),
-        ("a,a\n1,2\n", "twice"),
+        ("species,species\n1,2\n", "twice"),
         (b"\xff\xfe", "not UTF-8"),
     ],
 )

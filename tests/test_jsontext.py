@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -33,9 +34,9 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[tuple[Any, ...], A
 @given(VALUES, st.sampled_from([None, 1]), st.booleans())
 def test_every_value_has_its_line_and_column(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)
-    locate = jsontext.locator(text, "text")
+    places = jsontext.places(text, "text", (path for path, _ in paths(value)))
     for path, item in paths(value):
-        _, line, column = locate(path).split(":")
+        _, line, column = places[path].split(":")
         rest = "\n".join(text.split("\n")[int(line) - 1 :])[int(column) - 1 :]
         if path and isinstance(path[-1], str):
             key, end = json.JSONDecoder().raw_decode(rest)
@@ -86,5 +87,29 @@ def test_a_key_that_stands_twice_is_soon_found_among_very_many() -> None:
 
 def test_very_many_paths_are_soon_located() -> None:
     count = 20_000  # minutes, if the text were gone through for each
-    locate = jsontext.locator(json.dumps([{"a": i} for i in range(count)], indent=1), "text")
-    assert [locate((i, "a")) for i in range(count)] == [f"text:{3 + 3 * i}:3" for i in range(count)]
+    text, asked = json.dumps([{"a": i} for i in range(count)], indent=1), [(i, "a") for i in range(count)]
+    assert [*jsontext.places(text, "text", asked).values()] == [f"text:{3 + 3 * i}:3" for i in range(count)]
+
+
+@pytest.mark.parametrize("fault", ['"z": 1, "z": 2', '"z": NaN', '"z": 1'])
+def test_the_place_of_a_fault_deep_in_a_long_text_takes_little_memory(fault: str) -> None:
+    depth, count = 500, 20_000
+    text = f'{{"deep": {"[" * depth}{", ".join(["1"] * count)}{"]" * depth}, {fault}}}'
+    tracemalloc.start()
+    try:
+        jsontext.parse(text, "text")
+        jsontext.places(text, "text", [("z",), ("deep", 0, 0)])
+    except DocumentError:
+        pass
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 * len(text)
+
+
+def test_a_long_text_with_escapes_takes_little_memory() -> None:
+    text = f'{{"description": "{"word " * 100_000}\\ud83d\\ude00"}}'
+    tracemalloc.start()
+    jsontext.parse(text, "text")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 20 * len(text)

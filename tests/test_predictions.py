@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from layerkit import Column, Layer, Model, jsontext
+from layerkit import Column, Dense, Layer, Model, jsontext
 from layerkit.errors import DocumentError, PartError
 from layerkit.predictions import contents, predictions
 
@@ -185,3 +185,23 @@ def test_each_number_has_a_name_of_its_own(output: Any, error: type[Exception], 
             loss="half_squared_error",
             optimizer="sgd",
         ).plan(data, steps=1)
+
+
+@pytest.mark.parametrize("text", ["x\ry", "x\r\ny", 'a "b"', "a,b"])
+def test_a_category_of_any_characters_comes_back_from_csv(text: str, tmp_path: Path) -> None:
+    rows = {"a": [1.0, 2.0, 3.0], "c": [text, "w", text]}
+    model = Model(
+        input=[{"column": "a"}],
+        output={"column": "c", "type": "category"},
+        layers=[Dense(units=2), "softmax"],
+        loss="cross_entropy",
+        optimizer="sgd",
+    )
+    model.train(rows, steps=1)
+    path = tmp_path / "out.csv"
+    found = predictions(model.document, model.outputs(rows))
+    path.write_bytes(b"".join(contents([found], path)))
+    with path.open(newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["c", f"c={text}", "c=w"] or header == ["c", "c=w", f"c={text}"]
+    assert [line[0] for line in lines] == list(found.labels["c"])

@@ -1,11 +1,12 @@
 """The initializers."""
 
+import sys
 from math import prod, sqrt
 from typing import Any, Self
 
 from pydantic import model_validator
 
-from layerkit.declared import refuse
+from layerkit.declared import refuse, shown
 from layerkit.ops import Array
 from layerkit.parts import Initializer, Shape
 from layerkit.random import Random
@@ -78,10 +79,10 @@ def _frozen(values: Any) -> Any:
 def _shape(values: Any) -> Shape:
     """The shape of nested tuples of numbers; refuses what isn't a regular array."""
     if isinstance(values, bool) or not isinstance(values, int | float | tuple):
-        raise refuse(f"should be numbers in regular nested lists, and holds {values!r}")
+        raise refuse(f"should be numbers in regular nested lists, and holds {shown(values)}")
     if not isinstance(values, tuple):
-        if values != values or values in (float("inf"), float("-inf")):
-            raise refuse(f"should be finite numbers, and holds {values}")
+        if not abs(values) <= sys.float_info.max:
+            raise refuse(f"should be finite numbers, and holds {shown(values)}")
         return ()
     shapes = {_shape(value) for value in values}
     if len(shapes) > 1:

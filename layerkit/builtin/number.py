@@ -1,5 +1,6 @@
 """The column of numbers: from the cells of a table to one scaled number each, and back."""
 
+import re
 from collections.abc import Sequence
 from math import inf, isfinite, isnan, nan, sqrt
 from typing import Annotated, Any, Literal, Self
@@ -127,6 +128,8 @@ def _advice(cell: Any) -> str:
         return ""
     if cell.strip()[:1].isalpha() or not any(map(str.isdigit, cell)):
         return '; where a value is missing, leave the cell empty, and a column of words is a "category"'
+    if re.fullmatch(r"\s*[+-]?\d{1,3}([, ']\d{3})+(\.\d*)?\s*", cell):
+        return "; it is written without separators" + (", and a fraction after a point" if "," in cell else "")
     return "; it has a point before its fraction, and nothing else" if _float(cell.replace(",", ".")) < inf else ""
 
 

@@ -46,6 +46,9 @@ def changes_option(function: Command) -> Command:
     )(function)
 
 
+_PATH = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d{1,9}\])*")
+
+
 def fields_of(changes: Sequence[str]) -> dict[str, Any]:
     """{"optimizer.learning_rate": 0.05} from PATH=VALUE; a value that isn't JSON is a text.
 
@@ -54,7 +57,7 @@ def fields_of(changes: Sequence[str]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for change in changes:
         path, equals, text = change.partition("=")
-        if not equals or not path:
+        if not equals or not _PATH.fullmatch(path):
             raise click.UsageError(f"--set takes PATH=VALUE, such as optimizer.learning_rate=0.05, not {change!r}")
         try:
             json.loads(text)
@@ -120,8 +123,12 @@ def print_json(value: Any) -> None:
     """One JSON document on stdout; what isn't finite becomes null."""
     from layerkit import jsontext
 
-    written = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
-    click.echo(jsontext.dumps(value, ascii=not written))
+    click.echo(jsontext.dumps(value, ascii=not is_unicode()))
+
+
+def is_unicode() -> bool:
+    """Whether stdout takes any character; JSON escapes those that it doesn't."""
+    return (getattr(sys.stdout, "encoding", None) or "utf-8").lower().startswith("utf")
 
 
 LEFT = (EPIPE, EIO)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -26,4 +27,4 @@ def command(kind: str, name: str, into: Path) -> None:
     folder = files[0].parent
     for file in files:
         click.echo(file)
-    click.echo(f'\ncd {folder}\npip install -e ".[test]"\npytest\nlayerkit train models/{name}.json')
+    click.echo(f'\ncd {quote(str(folder))}\npip install -e ".[test]"\npytest\nlayerkit train models/{name}.json')

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from layerkit.cli.common import notices_on_stderr
+from layerkit.cli.common import is_unicode, notices_on_stderr
 
 
 @click.command("schema")
@@ -15,4 +15,4 @@ def command() -> None:
     notices_on_stderr()
     from layerkit.schema import document_schema
 
-    click.echo(json.dumps(document_schema(), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(document_schema(), indent=2, ensure_ascii=not is_unicode()))

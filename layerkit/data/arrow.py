@@ -74,7 +74,7 @@ def chosen_names(
     arrow: Any, schema: Any, columns: Sequence[str] | None, source: str
 ) -> tuple[Sequence[str], Sequence[str]]:
     """The columns to read, and the others. Raises DataError, with every fault, for what can't become cells."""
-    twice = named_twice(schema.names)
+    twice = [name for name in named_twice(schema.names) if columns is None or name in columns]
     if twice:
         raise DataError(f"the file has the column {', '.join(map(repr, twice))} twice", source)
     wanted = set(schema.names if columns is None else columns)

@@ -24,6 +24,7 @@ BLOCK = 2**20
 """Bytes. With fewer, calling NumPy for each column would take as long as what it does."""
 LONGEST_ROW = 2**24
 """Bytes of a row, or characters: a file in which nothing ends is not held whole."""
+csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))  # or it takes a long text for no CSV
 ROWS = 8192
 MOST_THREADS = 4
 """That read one file. Between their calls of NumPy and pyarrow they take turns: more would hardly help."""
@@ -94,8 +95,9 @@ def _header(file: IO[bytes], source: str, columns: Sequence[str] | None) -> tupl
         names = next(lines, [])
     text.detach()
     if not names:
-        raise DataError("the file is empty: its first line names the columns", source)
-    twice = named_twice(names)
+        message = "line 1 is blank" if taken else "the file is empty"
+        raise DataError(f"{message}, where the columns are named", source)
+    twice = [name for name in named_twice(names) if columns is None or name in columns]
     if twice:
         raise DataError(f"the header has the column {', '.join(map(repr, twice))} twice", f"{source}, line 1")
     asked = set(names if columns is None else columns)

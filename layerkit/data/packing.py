@@ -29,7 +29,10 @@ def packed(tables: Tables, document: Document) -> InOrder:
         takers[each.column].append(each)
     found, codes, size = [], dict[str, _Codes](), 0
     for table in tables:
-        columns = {name: _packed(name, values, document, takers[name], codes) for name, values in table.columns.items()}
+        columns = {
+            name: _packed(name, values, document, takers[name], codes, table.source)
+            for name, values in table.columns.items()
+        }
         found.append(replace(table, columns=columns, lines=_lines(table)))
         size += sum(values.nbytes for values in columns.values() if isinstance(values, np.ndarray | Coded))
         check_rows_fit(size + OF_ONE_VALUE * sum(len(each.values) for each in codes.values()), tables.source)
@@ -54,11 +57,13 @@ class _Codes:
         return Coded(np.fromiter(map(places.__getitem__, keys), np.int32, len(keys)), self.values)
 
 
-def _packed(name: str, cells: Any, document: Document, takers: Sequence[Column], codes: dict[str, _Codes]) -> Any:
+def _packed(
+    name: str, cells: Any, document: Document, takers: Sequence[Column], codes: dict[str, _Codes], source: str
+) -> Any:
     if isinstance(cells, np.ndarray) and cells.dtype != object:
         return cells
     if not document.columns and name in ("x", "y"):
-        return array_of(cells, name)
+        return array_of(cells, f"{source}, {name}")
     values = takers[0].packed(cells) if len(takers) == 1 else cells
     if isinstance(values, np.ndarray) and values.dtype != object:
         return values

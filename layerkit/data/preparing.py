@@ -105,7 +105,10 @@ def _classes(document: Document, tables: InOrder) -> np.ndarray:
     labels = [encoding.labels_of(document, table) for table in tables]
     if labels[0] is None:
         return np.zeros(len(tables), dtype=np.int64)
-    return np.unique(list(chain.from_iterable(each or () for each in labels)), return_inverse=True)[1]
+    # not by NumPy, which would give each the room of the longest
+    names = [*chain.from_iterable(each or () for each in labels)]
+    places = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.fromiter(map(places.__getitem__, names), np.int64, len(names))
 
 
 def _check_sides(counts: list[int], document: Document, tables: Tables) -> None:

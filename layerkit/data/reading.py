@@ -104,9 +104,12 @@ class File(Tables):
 
     def _blocks(self) -> Iterator[Table]:
         with naming(self._reader, "blocks", self.source):
-            for table in self._reader.blocks(self.path, self._wanted):
-                _check_table(table, self._reader, self.source)
-                yield table
+            try:
+                for table in self._reader.blocks(self.path, self._wanted):
+                    _check_table(table, self._reader, self.source)
+                    yield table
+            except OSError as error:
+                raise DataError(f"can't be read: {error.strerror or error}", self.source) from None
 
     @cached_property
     def _known(self) -> set[str]:
@@ -189,7 +192,7 @@ def own(document: Document, folder: Path, targets: bool = True) -> Tables:
         arrays = {name: array_of(values, f"training.data.{name}") for name, values in arrays.items()}
         table = table_of_arrays(arrays, "training.data")
     else:
-        table = table_of_objects(data, "training.data")
+        table = table_of_objects(data, "training.data", names_of(document, targets))
     return some(InOrder([table]))
 
 

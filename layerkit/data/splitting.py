@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from zlib import crc32
 
@@ -76,10 +77,11 @@ class Drawn(Split):
         return self._bits[first:stop]
 
     def _draw(self, labels: Sequence[str] | None, count: int) -> Array:
-        names, inverse = np.unique(labels, return_inverse=True) if labels else ([""], np.zeros(count, np.int64))
+        rows_of = defaultdict[str, list[int]](list)
+        for row, name in enumerate(labels or [""] * count):
+            rows_of[name].append(row)
         held_out = np.empty(count, dtype=bool)
-        for i, name in enumerate(names):
-            rows = np.flatnonzero(inverse == i)
+        for name, rows in rows_of.items():
             before = self._rows_of.get(name, 0)
             held_out[rows] = drawn(self._seed, self._fraction, name, before, before + len(rows))
             self._rows_of[name] = before + len(rows)

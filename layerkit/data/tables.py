@@ -13,8 +13,8 @@ from layerkit.errors import CellError, DataError, Fault, did_you_mean
 from layerkit.ops import Array
 from layerkit.parts import Column, Table
 
-NO_CELLS = "mMcS"
-"""NumPy's kinds of times, of complex numbers, and of bytes, of which nothing says what text they are."""
+NO_CELLS = "mMcSV"
+"""NumPy's kinds of times, of complex numbers, of records, and of bytes, of which nothing says what text they are."""
 
 
 def table_of_arrays(arrays: Mapping[str, Array], source: str, others: Sequence[str] = ()) -> Table:
@@ -50,7 +50,8 @@ def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         x = table_of_objects(x, "data").columns
     if isinstance(x, Mapping) or hasattr(x, "columns"):
-        names = x.keys() if isinstance(x, Mapping) else x.columns
+        # pyarrow's columns are the arrays
+        names = x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns)
         columns = {str(name): x[name] for name in names}
         if y is not None:
             columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}

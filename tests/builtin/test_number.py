@@ -109,6 +109,8 @@ def test_a_gap_becomes_the_mean_or_a_number(cells: list[Any], gap: Any) -> None:
         ("n/a", '; where a value is missing, leave the cell empty, and a column of words is a "category"'),
         (" id007", '; where a value is missing, leave the cell empty, and a column of words is a "category"'),
         ("1,5", "; it has a point before its fraction, and nothing else"),
+        ("1,000", "; it is written without separators, and a fraction after a point"),
+        ("1 000 000", "; it is written without separators"),
         ("1.2.3", ""),
         ("2026-11-27", ""),
     ],
