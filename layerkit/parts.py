@@ -139,15 +139,16 @@ class Optimizer(Part, kind="optimizer"):
         """
 
     def at(self, factor: Any) -> Self:
-        """This optimizer with its learning_rate, if it has one, multiplied by `factor`.
+        """This optimizer with its field learning_rate, if it has one, multiplied by `factor`.
 
         That is a number, or an engine's array without axes.
         """
-        rate = getattr(self, "learning_rate", None)
+        fields = dict(self)
+        rate = fields.get("learning_rate")
         if rate is None or (isinstance(factor, float) and factor == 1.0):
             return self
         # made anew, for what a part has worked out of its fields belongs to the old rate
-        return type(self).model_construct(**{**dict(self), "learning_rate": rate * factor})  # type: ignore[return-value]
+        return type(self).model_construct(**{**fields, "learning_rate": rate * factor})  # type: ignore[return-value]
 
 
 class Pace(NamedTuple):

@@ -24,7 +24,7 @@ from layerkit.errors import DataError, DocumentError, Notice, PartError, did_you
 from layerkit.history import Patience
 from layerkit.network import Network
 from layerkit.part import naming
-from layerkit.parts import Metric, Pace
+from layerkit.parts import Metric, Optimizer, Pace
 
 
 def declared_goal(document: Document, per_epoch: int) -> int:
@@ -38,8 +38,11 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
     schedule = document.training.schedule
     if schedule is None:
         return unchanged
-    if not isinstance(getattr(document.optimizer, "learning_rate", None), int | float):
-        raise DocumentError("the optimizer has no learning_rate that a schedule could change", "training.schedule")
+    optimizer = document.optimizer
+    has_rate = optimizer is not None and "learning_rate" in type(optimizer).model_fields
+    if optimizer is None or (type(optimizer).at is Optimizer.at and not has_rate):
+        message = "the optimizer has no field learning_rate that a schedule could change, nor an `at` of its own"
+        raise DocumentError(message, "training.schedule")
 
     def factor(step: int) -> float:
         with naming(schedule, "__call__", "training.schedule"):

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, distributions
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from layerkit.errors import Notice, PartError, did_you_mean
 
@@ -153,9 +153,16 @@ def field_fault(part_class: type, kind: str) -> str:
     for name, field in getattr(part_class, "model_fields", {}).items():
         if name in TAKEN.get(kind, ("type",)):
             return f'has a field "{name}", a word of the document\'s own grammar: rename it'
+        if any(hasattr(base, name) and name not in base.model_fields for base in _abstract(part_class)):
+            return f'has a field "{name}", and every {kind} has something else by that name: rename it'
         if any(alias not in (None, name) for alias in (field.validation_alias, field.serialization_alias)):
             return f'has an alias for its field "{name}", and a field is written in JSON by its own name: rename it'
     return ""
+
+
+def _abstract(part_class: type) -> list[Any]:
+    """The classes below it that say what its kind is."""
+    return [base for base in part_class.__mro__ if "kind" in vars(base) and base is not part_class]
 
 
 @cache

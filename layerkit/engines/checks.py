@@ -43,7 +43,7 @@ def check_optimizer(optimizer: Optimizer | None, dtype: str) -> None:
             new, slots = optimizer.update(parameter, gradient, dict.fromkeys(optimizer.slots, slot), 1.0)
             return {PARAMETER: new, **checked_slots(optimizer, slots)}
 
-    flat = np.array([1.0, -3.0, 0.5, 2.0], dtype)
+    flat = np.array([1.0, -3e3, 0.5, 2e-3], dtype)
     given, square = updated(flat), updated(flat.reshape(2, 2))
     for name, found in given.items():
         check_updated(optimizer, name, found, flat)

@@ -80,7 +80,7 @@ def expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
             return "{}", args[:1], [source]
     elif function is np.where and len(args) == 3 and dtype in _KNOWN:
         return "{1} if {0} else {2}", args, ["bool", dtype, dtype]
-    elif function is np.clip and len(args) == 3 and dtype in ("float32", "float64"):
+    elif function is np.clip and _bounded_by_numbers(args) and dtype in ("float32", "float64"):
         return _CLIPPED, args, [dtype] * 3
     elif function in _COMPARISONS:
         source = next(call.arrays()).dtype.name
@@ -91,6 +91,11 @@ def expression(call: Call) -> tuple[str, tuple[Any, ...], list[str]]:
     elif (template := _KNOWN.get(dtype, {}).get(function)) and not _shifts_far(function, args):
         return template, args, [dtype] * len(args)
     raise UnfusableError
+
+
+def _bounded_by_numbers(args: tuple[Any, ...]) -> bool:
+    """Whether clip has two bounds that are no arrays: of these, NumPy takes another one of two zeros."""
+    return len(args) == 3 and not any(isinstance(bound, np.ndarray) for bound in args[1:])
 
 
 def _shifts_far(function: Any, args: tuple[Any, ...]) -> bool:

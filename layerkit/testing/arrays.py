@@ -52,7 +52,9 @@ def expect_shape(what: str, array: Array, due: Shape, x: Array) -> None:
 def expect_dtype(what: str, array: Array, due: str, x: Array) -> None:
     """Fail unless `array` has this dtype."""
     if str(array.dtype) != due:
-        raise CheckFailed(f"{what} has another dtype than it should", input=x, found=array.dtype, due=due)
+        advice = ": of Python's numbers alone, or of a mask, a function makes float64" if due == "float32" else ""
+        message = f"{what} has another dtype than it should{advice}"
+        raise CheckFailed(message, input=x, found=array.dtype, due=due)
 
 
 def expect_namespace(what: str, array: Any, xp: Any, x: Any) -> None:

@@ -63,13 +63,15 @@ def empty_batch(subject: Subject) -> None:
 
 @check("evaluation")
 def single_row(subject: Subject) -> None:
-    """A batch of one keeps its first axis, there and back."""
+    """A batch of one keeps its first axis, there and back, and what it updates is finite: an epoch may end with one."""
     for row in subject.shapes:
         given = subject.given(shape=row, rows=1)
         expect_shape("y of one row", subject.forward(given, training=False), given["dy"].shape, given["x"])
         found = subject.compute(given)
         expect_shape("y of one row", found["y"], given["dy"].shape, given["x"])
         expect_shape("dL/dx of one row", found["dL/dx"], given["x"].shape, given["x"])
+        updates = {f"over one row, the update of {name}": array for name, array in subject.updates(given).items()}
+        expect_finite(updates, given["x"])
 
 
 @check("single_row", "purity")

@@ -16,13 +16,14 @@ from layerkit.testing.arrays import expect_namespace, fresh, normal
 from layerkit.testing.check import CheckFailed, calling
 from layerkit.testing.suite import GIVE_SHAPE, Options
 
-SHAPES: tuple[Shape, ...] = ((5,), (4, 3), (6, 6, 2))
+SHAPES: tuple[Shape, ...] = ((5,), (5, 3), (6, 5, 2), (1,))
 MORE_SHAPES: tuple[Shape, ...] = (
     (3,),
     (6,),
     (9,),
     (16,),
-    (1,),
+    (4, 3),
+    (6, 6, 2),
     (12, 4),
     (12, 12, 3),
     (8, 8, 4),
@@ -72,6 +73,11 @@ class Subject:
     def _whole_numbers(self) -> int:
         """From 0, how many whole numbers it takes, as far as that can be told by trying."""
         return next((n for n in WHOLE_NUMBERS if self._runs(self.shapes[0], n - 1)), 2)
+
+    @property
+    def of_each_shape(self) -> list[dict[str, Any]]:
+        """Arguments for each shape of a row."""
+        return [self.given(shape=shape) for shape in self.shapes]
 
     def given(self, turn: int = 0, shape: Shape | None = None, rows: int = ROWS) -> dict[str, Any]:
         """Arguments: x of `rows` rows, the parameters, and dy for an output of the declared shape."""

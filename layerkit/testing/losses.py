@@ -35,6 +35,11 @@ class Subject:
             # one class alone is always right
             self.shapes = tuple(shape for shape in self.shapes if shape[-1] > 1)
 
+    @property
+    def of_each_shape(self) -> list[dict[str, Any]]:
+        """Arguments for each shape of a row."""
+        return [self.given(shape=shape) for shape in self.shapes]
+
     def given(self, turn: int = 0, shape: Shape | None = None, rows: int = ROWS) -> dict[str, Any]:
         """Arguments: the output y and the target t; where the loss names a link, the pre-activation z too."""
         row = self.shapes[0] if shape is None else shape
@@ -139,6 +144,17 @@ def linked(subject: Subject) -> None:
     _expect_gradient(subject, "z", lambda given: subject.part.linked(given["z"], given["t"]), "dL/dz")
 
 
+@check("shape")
+def at_target(subject: Subject) -> None:
+    """Where y is exactly t, as of a row that is fitted, the loss and its gradient are finite."""
+    if subject.part.labels or subject.part.probabilities or subject.part.link is not None:
+        raise CheckSkipped("it takes probabilities, which seldom are what is due")
+    for row in subject.shapes:
+        given = subject.given(shape=row)
+        given["y"] = given["t"].copy()
+        expect_finite({f"where y is t, {name}": array for name, array in subject.compute(given).items()}, given["y"])
+
+
 @check("shape", "dtype")
 def extremes(subject: Subject) -> None:
     """From pre-activations of 0, ±1e-30, ±30 and ±1e30, the linked loss and its gradient are finite, unwarned."""
@@ -201,7 +217,7 @@ def _one_hot(shape: Shape, turn: int) -> Array:
 
 CHECKS = (
     *(json, schema),
-    *(shape, dtype, arguments, purity, empty_batch, rows, extremes),
+    *(shape, dtype, arguments, purity, empty_batch, rows, at_target, extremes),
     *(gradient, linked),
     *(array_api_strict, branches, in_place, jax),
 )

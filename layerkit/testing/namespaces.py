@@ -14,6 +14,7 @@ import numpy as np
 
 from layerkit.testing.arrays import expect_close, expect_namespace, on
 from layerkit.testing.check import CheckSkipped, calling, check
+from layerkit.testing.purity import of_each_shape
 
 _OPERATORS = (
     "add",
@@ -38,34 +39,34 @@ _READS = ("__bool__", "__float__", "__int__", "__index__", "__complex__", "__arr
 def array_api_strict(subject: Any) -> None:
     """It takes the arrays of array-api-strict, which has what the standard has and no more, and gives the same."""
     xp = _strict()
-    given = subject.given()
-    due = subject.compute(given)
-    with calling("on array-api-strict (the standard's functions are in x.__array_namespace__()), it", input=given):
-        found = subject.compute(on(xp, given), xp)
-    for name, array in found.items():
-        expect_namespace(f"on array-api-strict, {name}", array, xp, given)
-        expect_close(f"on array-api-strict, {name} differs from NumPy's", array, due[name], given)
+    for given in of_each_shape(subject):
+        due = subject.compute(given)
+        with calling("on array-api-strict (the standard's functions are in x.__array_namespace__()), it", input=given):
+            found = subject.compute(on(xp, given), xp)
+        for name, array in found.items():
+            expect_namespace(f"on array-api-strict, {name}", array, xp, given)
+            expect_close(f"on array-api-strict, {name} differs from NumPy's", array, due[name], given)
 
 
 @check("array_api_strict")
 def branches(subject: Any) -> None:
     """No Python branch depends on an array's values, and no shape does: neither can be compiled."""
     xp = _strict()
-    given = on(xp, subject.given())
-    with calling("without a look at an array's values, it", input=subject.given()), _values_hidden(xp):
-        subject.compute(given, xp)
+    for given in of_each_shape(subject):
+        with calling("without a look at an array's values, it", input=given), _values_hidden(xp):
+            subject.compute(on(xp, given), xp)
 
 
 @check("array_api_strict")
 def in_place(subject: Any) -> None:
     """No element of an array is assigned to, and `a += b` changes no array of another name: there engines differ."""
     xp = _strict()
-    given = subject.given()
-    due = subject.compute(given)
-    with calling("where arrays are never written into, it", input=given), _never_written(xp):
-        found = subject.compute(on(xp, given), xp)
-    for name, array in found.items():
-        expect_close(f"where `a += b` makes a new array, as JAX does, {name} differs", array, due[name], given)
+    for given in of_each_shape(subject):
+        due = subject.compute(given)
+        with calling("where arrays are never written into, it", input=given), _never_written(xp):
+            found = subject.compute(on(xp, given), xp)
+        for name, array in found.items():
+            expect_close(f"where `a += b` makes a new array, as JAX does, {name} differs", array, due[name], given)
 
 
 @check("branches", "in_place")
@@ -116,7 +117,9 @@ def _values_hidden(xp: Any) -> Iterator[None]:
         def reads(array: Any, *args: Any, **kwargs: Any) -> Any:
             if sys._getframe(1).f_globals.get("__name__", "").startswith("array_api_strict"):
                 return original(array, *args, **kwargs)
-            advice = "a part never branches on values, use xp.where"
+            advice = (
+                "a part never branches on values: use xp.where, or xp.maximum for max(), and x**0.5 for math.sqrt(x)"
+            )
             if read in ("__array__", "__buffer__", "__dlpack__"):
                 advice = "a part takes every function from x.__array_namespace__(), never numpy's own"
             raise TypeError(f"{read.strip('_')}() of an array: {advice}")

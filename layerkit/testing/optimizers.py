@@ -18,6 +18,8 @@ from layerkit.testing.namespaces import array_api_strict, branches, in_place, ja
 from layerkit.testing.purity import arguments, purity
 from layerkit.testing.suite import Options
 
+SCALES = (1.0, 1e3, 1e-3)
+"""Of gradients: a length that is clipped is that of large ones."""
 STEPS = 50
 LATE = 100_000
 """A step of a long run, where a power that grows with the step has long left the floats."""
@@ -86,24 +88,26 @@ def dtype(subject: Subject) -> None:
 @check("shape", "purity", "arguments")
 def elementwise(subject: Subject) -> None:
     """One flat vector of all numbers, or each number alone, gives what the array gives."""
-    given = subject.given()
-    whole = subject.compute(given)
-    flat = subject.compute(_each(given, lambda array: array.reshape(-1)))
-    for name, array in whole.items():
-        expect_close(f"{name} differs where the update runs on one flat vector", flat[name], array.reshape(-1), given)
-    alone = subject.compute(_each(given, lambda array: array[1:2, 2:3]))
-    for name, array in whole.items():
-        expect_close(f"{name} differs where the update runs on one number alone", alone[name], array[1:2, 2:3], given)
+    for scale in SCALES:
+        given = subject.given()
+        given["gradient"] = scale * given["gradient"]
+        whole = subject.compute(given)
+        flat = subject.compute(_each(given, lambda array: array.reshape(-1)))
+        for name, array in whole.items():
+            message = f"{name} differs where the update runs on one flat vector"
+            expect_close(message, flat[name], array.reshape(-1), given)
+        alone = subject.compute(_each(given, lambda array: array[1:2, 2:3]))
+        for name, array in whole.items():
+            message = f"{name} differs where the update runs on one number alone"
+            expect_close(message, alone[name], array[1:2, 2:3], given)
 
 
 @check("elementwise", "dtype")
 def descent(subject: Subject) -> None:
     """The first step goes against the gradient, and steps on a gentle quadratic bring it down."""
-    gradient = normal((12,), 3)
+    for scale in (1.0, 100.0):
+        _expect_descent(subject, scale * normal((12,), 3), 1)
     zeros = {name: np.zeros(12) for name in subject.part.slots}
-    moved, _ = subject.part.update(np.zeros(12), gradient.copy(), fresh(zeros), 1.0)
-    if not float(np.sum(moved * gradient)) < 0.0:
-        raise CheckFailed("the first step from 0 goes along the gradient", input=gradient, found=moved, due=-gradient)
     start = parameter = np.sign(normal((12,), 4)) + normal((12,), 4)
     held = dict(zeros)
     for step in range(1, STEPS + 1):
@@ -131,9 +135,9 @@ def extremes(subject: Subject) -> None:
             expect_no_warning(messages, gradient)
 
 
-@check("shape", "dtype")
+@check("descent")
 def late_step(subject: Subject) -> None:
-    """At step 100,000 the update gives finite numbers, in float32 too."""
+    """At step 100,000 the update gives finite numbers, in float32 too, and goes against the gradient."""
     for dtype in ("float64", "float32"):
         given = cast(subject.given(), dtype)
         arrays = fresh(given)
@@ -143,6 +147,17 @@ def late_step(subject: Subject) -> None:
             )
         found = {"the parameter": parameter, **{f"the slot {name}": array for name, array in slots.items()}}
         expect_finite({f"at step {LATE:,}, {name}": array for name, array in found.items()}, given["gradient"])
+    _expect_descent(subject, normal((12,), 3), LATE)
+
+
+def _expect_descent(subject: Subject, gradient: Array, step: int) -> None:
+    """Fail if a step from 0, with slots of zeros, goes along the gradient."""
+    zeros = {name: np.zeros_like(gradient) for name in subject.part.slots}
+    with calling(f"at step {step:,}, update", input=gradient):
+        moved, _ = subject.part.update(np.zeros_like(gradient), gradient.copy(), zeros, float(step))
+    if not float(np.sum(moved * gradient)) < 0.0:
+        message = f"step {step:,}, from 0, goes along the gradient"
+        raise CheckFailed(message, input=gradient, found=moved, due=-gradient)
 
 
 def _each(given: Mapping[str, Any], change: Callable[[Array], Array]) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -16,9 +19,9 @@ from layerkit.testing.check import CheckFailed, calling, check
 @check("shape")
 def arguments(subject: Any) -> None:
     """No argument is changed: it works on arrays that can't be written."""
-    given = subject.given()
-    with calling("given arrays that can't be written, it", input=given):
-        subject.compute(given, copy=guarded)
+    for given in of_each_shape(subject):
+        with calling("given arrays that can't be written, it", input=given):
+            subject.compute(given, copy=guarded)
 
 
 @check("shape")
@@ -27,15 +30,38 @@ def purity(subject: Any) -> None:
     expect_pure(subject)
 
 
+def of_each_shape(subject: Any) -> list[Any]:
+    """Arguments of each shape of a row, where the part under test is called with rows."""
+    return subject.of_each_shape if hasattr(subject, "of_each_shape") else [subject.given()]
+
+
 def expect_pure(subject: Any) -> None:
     """What `purity` checks of every kind."""
     before = state(subject.part)
-    given = subject.given(0)
+    given, other = subject.given(0), subject.given(1)
     first = subject.compute(given)
-    subject.compute(subject.given(1))
+    subject.compute(other)
     for name, again in subject.compute(given).items():
         expect_same(f"the same call gives another {name} the second time", again, first[name], given)
     expect_same_state(subject.part, before)
+    # a new one, whose first call is another, may keep what that gave, though not on self
+    fields = {name: getattr(subject.part, name) for name in type(subject.part).model_fields}
+    anew = copy(subject)
+    anew.part = type(subject.part)(**fields)
+    anew.compute(other)
+    for name, again in anew.compute(given).items():
+        expect_same(f"{name} depends on what the part was first called with", again, first[name], given)
+
+
+@contextmanager
+def without_global_draws() -> Iterator[None]:
+    """Fail if anything within draws from NumPy's own generator, of which the next process has other numbers."""
+    before, imported = repr(np.random.get_state()), "jax" in sys.modules
+    yield
+    # to import JAX draws some, too
+    if repr(np.random.get_state()) != before and imported == ("jax" in sys.modules):
+        advice = "draw by context.random, or by the Random that an initializer is given"
+        raise CheckFailed(f"it draws from np.random, which gives the next process other numbers: {advice}")
 
 
 def state(part: Part) -> str:

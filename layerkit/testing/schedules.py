@@ -33,11 +33,12 @@ class Subject:
 
 @check()
 def factor(subject: Subject) -> None:
-    """The factor is a finite Python float that is not negative, beyond the goal too."""
+    """The factor is a finite number of Python's that is not negative, beyond the goal too."""
     for pace in subject.paces:
         found = subject.factor(pace)
-        if not isinstance(found, float) or not isfinite(found) or found < 0.0:
-            raise CheckFailed("the factor is not a finite float from 0", input=pace, found=found)
+        if not isinstance(found, int | float) or not isfinite(found) or found < 0.0:
+            beyond = ", beyond the goal" if pace.step > pace.goal else ""
+            raise CheckFailed(f"the factor is not a finite number from 0{beyond}", input=pace, found=found)
 
 
 @check("factor")

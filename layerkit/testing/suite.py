@@ -15,6 +15,7 @@ from layerkit.errors import PartError
 from layerkit.part import Part, part_to_json
 from layerkit.parts import Shape
 from layerkit.testing.check import Check, CheckFailed, CheckSkipped, calling, place_of, without_warnings
+from layerkit.testing.purity import without_global_draws
 
 _HOMES = {kind: f"layerkit.testing.{group.rpartition('.')[2]}" for kind, group in registry.GROUPS.items()}
 
@@ -81,7 +82,7 @@ class Suite:
         if blocker := self._blocker(check):
             return Result(check.name, "skipped", f"builds on {blocker}, which failed")
         try:
-            with without_warnings(), calling("the check"):
+            with without_warnings(), without_global_draws(), calling("the check"):
                 check.run(self._subject)
         except CheckSkipped as skipped:
             return Result(check.name, "skipped", str(skipped))

@@ -77,6 +77,11 @@ def test_clip_gives_the_bits_of_numpy(low: float, high: float, dtype: Any) -> No
     expect_bits(given_by(called(np.clip, x, low, high)), np.clip(x, low, high))
 
 
+@pytest.mark.parametrize("bounds", [(np.zeros(5), 1.0), (-1.0, np.zeros(())), (np.float64(0.0), np.ones(5))])
+def test_a_bound_that_is_an_array_is_left_to_numpy_which_takes_another_zero(bounds: tuple[Any, Any]) -> None:
+    assert not is_fusable(called(np.clip, np.array([-0.0, 0.0, 1.0, 2.0, 3.0]), *bounds))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint32, np.bool_])
 @pytest.mark.parametrize("function", [np.zeros_like, np.ones_like])
 def test_an_array_of_one_number_is_filled(function: Any, dtype: Any) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from typing import Any
+
+import numpy as np
 
 from layerkit import Array, Context, GlorotUniform, Layer, Parameter, Params, Shape, Zeros
 
@@ -280,6 +283,80 @@ class ListsNames(Affine):
         return ["scale", "shift"]
 
 
+class Square(Layer):
+    """Takes height for width."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        xp = x.__array_namespace__()
+        if x.ndim != 4:
+            return 1.0 * x
+        rows, height, width, channels = x.shape
+        return xp.reshape(xp.permute_dims(x, (0, 2, 1, 3)), (rows, height, width, channels))
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        xp = x.__array_namespace__()
+        return xp.reshape(xp.permute_dims(dy, (0, 2, 1, 3)), x.shape) if x.ndim == 4 else 1.0 * dy
+
+
+class WritesIntoSequences(Affine):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        if x.ndim == 3:
+            x *= 2.0
+        return super().forward(params, x, context)
+
+
+class BranchesOnSequences(Layer):
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return 1.0 * x if x.ndim < 3 or not bool(x.__array_namespace__().any(x > 100.0)) else 0.0 * x
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return 1.0 * dy
+
+
+class NoVarianceOfOne(Running):
+    """As PyTorch has it: of n - 1 rows."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        xp = x.__array_namespace__()
+        if context.training:
+            context.update("mean", 0.9 * params["mean"] + xp.var(x, axis=0, correction=1))
+        return x - params["mean"]
+
+
+class FromNumPysOwn(Layer):
+    """Noise of one process."""
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x * _drawn()
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy * _drawn()
+
+
+@lru_cache
+def _drawn() -> float:
+    return float(np.random.normal())
+
+
+class RememberedScale(Layer):
+    """Divides by the spread of the first batch that it ever saw."""
+
+    @cached_property
+    def _memory(self) -> dict[str, float]:
+        return {}
+
+    def _scale(self, x: Array) -> float:
+        if "scale" not in self._memory:
+            self._memory["scale"] = float(x.__array_namespace__().std(x)) + 0.1
+        return self._memory["scale"]
+
+    def forward(self, params: Params, x: Array, context: Context) -> Array:
+        return x / self._scale(x)
+
+    def backward(self, params: Params, x: Array, y: Array, dy: Array, context: Context) -> Array:
+        return dy / self._scale(x)
+
+
 RIGHT: list[type[Layer]] = [Affine, Noise, Running, Lookup]
 WRONG: list[tuple[type[Layer], str, str]] = [
     (Averages, "gradient_of_parameters", "summed over the rows, not averaged"),
@@ -306,4 +383,10 @@ WRONG: list[tuple[type[Layer], str, str]] = [
     (KeepsAxesOfMany, "gradient_batched", "over 7 rows has another shape"),
     (FirstFive, "gradient_batched", "y of 7 rows has another shape"),
     (ListsNames, "shape", "something else than a dict of Parameters"),
+    (Square, "gradient_batched", "not the slope"),
+    (WritesIntoSequences, "arguments", "read-only"),
+    (BranchesOnSequences, "branches", "never branches on values"),
+    (NoVarianceOfOne, "single_row", "over one row, the update of mean is not finite"),
+    (FromNumPysOwn, "shape", "draws from np.random"),
+    (RememberedScale, "purity", "first called with"),
 ]

@@ -11,6 +11,7 @@ from layerkit import (
     Array,
     BinaryCrossEntropy,
     HalfSquaredError,
+    Loss,
     Part,
     Sigmoid,
 )
@@ -56,11 +57,24 @@ class LinkOverflows(BinaryCrossEntropy):
         return xp.sum(xp.log(1.0 + xp.exp(z)) - t * z, axis=tuple(range(1, z.ndim)))
 
 
+class Distance(Loss):
+    """|y - t|, whose gradient is 0 / 0 where it is fitted."""
+
+    def __call__(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        return xp.sum((y - t) ** 2, axis=tuple(range(1, y.ndim))) ** 0.5
+
+    def gradient(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        return (y - t) / xp.reshape(self(y, t), (-1, *[1] * (y.ndim - 1)))
+
+
 WRONG: list[tuple[Part, str, str]] = [
     (HalfGradient(), "gradient", "0.5 times"),
     (MeanOverRows(), "rows", "alone gives another"),
     (OneNumber(), "shape", "another shape"),
     (Pair(), "shape", "the loss is a tuple, not an array"),
+    (Distance(), "at_target", "dL/dy is not finite"),
     (LinkOff(), "linked", "differs from the loss"),
     (LinkGradientOff(), "linked", "-1 times"),
     (LinkOverflows(), "extremes", "not finite"),

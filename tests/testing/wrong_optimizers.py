@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import Any
 
 import layerkit
@@ -90,9 +91,61 @@ class InfiniteLate(Adam):
         return parameter - self.learning_rate * gradient, {**slots, "v": xp.exp(xp.zeros_like(gradient) + step)}
 
 
+class Clips(layerkit.Optimizer):
+    """To a length, of the whole array, that small gradients don't have."""
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ()
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        xp = gradient.__array_namespace__()
+        length = xp.sqrt(xp.sum(gradient * gradient))
+        return parameter - 0.1 * gradient * (10.0 / xp.maximum(length, xp.full_like(length, 10.0))), {}
+
+
+class Flips(Adam):
+    """Goes along a large gradient."""
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        xp = gradient.__array_namespace__()
+        return super().update(parameter, xp.where(xp.abs(gradient) > 8.0, -gradient, gradient), slots, step)
+
+
+class FlipsLate(Adam):
+    """Goes along the gradient from step 1000 on."""
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        xp = gradient.__array_namespace__()
+        late = xp.asarray(step, dtype=gradient.dtype) > 1000.0
+        return super().update(parameter, xp.where(late, -gradient, gradient), slots, step)
+
+
+class KeepsFirst(Adam):
+    """Scales by the first gradient that anybody of its learning_rate had."""
+
+    @cached_property
+    def _first(self) -> dict[str, float]:
+        return {}
+
+    def at(self, factor: Any) -> KeepsFirst:
+        return self
+
+    def update(self, parameter: Array, gradient: Array, slots: Params, step: Any) -> tuple[Array, Params]:
+        scale = self._first.setdefault("scale", float(gradient.__array_namespace__().std(gradient)))
+        return super().update(parameter, gradient / scale, slots, step)
+
+
 class NotFloat(layerkit.Schedule):
     def __call__(self, pace: layerkit.Pace) -> Any:
-        return 1
+        return "1.0"
+
+
+class BelowZero(layerkit.Schedule):
+    """Falls on beyond the goal."""
+
+    def __call__(self, pace: layerkit.Pace) -> float:
+        return 1.0 - pace.step / pace.goal
 
 
 class Ascends(layerkit.Schedule):
@@ -115,6 +168,11 @@ WRONG: list[tuple[Part, str, str]] = [
     (NoEpsilonInFloat32(), "extremes", "not finite"),
     (OverflowsLate(), "late_step", "at step 100,000, update raises OverflowError"),
     (InfiniteLate(), "late_step", "at step 100,000, the slot v is not finite"),
-    (NotFloat(), "factor", "not a finite float"),
+    (Clips(), "elementwise", "one number alone"),
+    (Flips(), "descent", "along the gradient"),
+    (FlipsLate(), "late_step", "step 100,000, from 0, goes along the gradient"),
+    (KeepsFirst(), "purity", "first called with"),
+    (NotFloat(), "factor", "not a finite number"),
+    (BelowZero(), "factor", "from 0, beyond the goal"),
     (Ascends(), "purity", "the second time"),
 ]
