@@ -31,7 +31,7 @@ from layerkit.inputs import DataFile
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.part import Part, find_class, naming
-from layerkit.parts import Engine
+from layerkit.parts import Engine, Metric
 from layerkit.planning import (
     check_goal,
     declared_goal,
@@ -316,7 +316,7 @@ class Model:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
         session, first = self.session(run), self.step
         sample = InMemory(next(run.rows.blocks(SAMPLE)))
-        before = self._figures(session, sample)["loss"]
+        before = self._figures(session, sample, {})["loss"]
 
         def follow() -> None:
             self._state = session.state
@@ -339,7 +339,7 @@ class Model:
         changed = end.step > first or not _are_same(taken.parameters, self._current().parameters)
         if chosen_epoch:
             session = self.session()
-        after = self._figures(session, sample)["loss"]
+        after = self._figures(session, sample, {})["loss"]
         held_out = self._figures(session, run.validation) if run.validation else {}
         return Trained(end.step - first, before, after, held_out, end.why == "stop", changed, chosen_epoch)
 
@@ -405,8 +405,9 @@ class Model:
             self._state = first_state(self._document, self.network)
         return self._state
 
-    def _figures(self, session: Session, rows: Source) -> Figures:
-        metrics = metrics_of(self._document)
+    def _figures(self, session: Session, rows: Source, metrics: Mapping[str, Metric] | None = None) -> Figures:
+        """The mean loss, and these metrics: all of the document's, if they are left out."""
+        metrics = metrics_of(self._document) if metrics is None else metrics
         at_once = self.network.rows_per_pass
         return figures(session, rows, at_once, metrics, lambda y: encoding.in_units(self._document, y))
 

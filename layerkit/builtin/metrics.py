@@ -1,5 +1,6 @@
 """The metrics: figures for people, from sums over the rows."""
 
+from abc import abstractmethod
 from math import sqrt
 from typing import ClassVar
 
@@ -7,57 +8,58 @@ from layerkit.ops import Array
 from layerkit.parts import Metric
 
 
-class Accuracy(Metric):
+class Mean(Metric):
+    """The mean of a figure of each answer."""
+
+    @abstractmethod
+    def of_each(self, y: Array, t: Array) -> Array:
+        """The figure of each answer, of any shape."""
+
+    def sums(self, y: Array, t: Array) -> Array:
+        xp = y.__array_namespace__()
+        figures = xp.astype(self.of_each(y, t), xp.float64)
+        return xp.stack([xp.sum(figures), xp.asarray(float(figures.size), dtype=xp.float64)])
+
+    def value(self, sums: Array) -> float:
+        return float(sums[0] / sums[1])
+
+
+class Accuracy(Mean):
     """The share of right answers: the largest output where there are several, a threshold of ½ where there is one."""
 
-    def sums(self, y: Array, t: Array) -> Array:
+    def of_each(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
-        answer, due = (y > 0.5, t > 0.5) if y.shape[-1] == 1 else (xp.argmax(y, axis=-1), xp.argmax(t, axis=-1))
-        right = xp.astype(answer == due, xp.float64)
-        return _sum_and_count(right)
-
-    def value(self, sums: Array) -> float:
-        return _mean(sums)
+        return (y > 0.5) == (t > 0.5) if y.shape[-1] == 1 else xp.argmax(y, axis=-1) == xp.argmax(t, axis=-1)
 
 
-class BinaryAccuracy(Metric):
+class BinaryAccuracy(Mean):
     """The share of outputs on the right side of ½, each by itself: for several answers of yes or no."""
 
-    def sums(self, y: Array, t: Array) -> Array:
-        xp = y.__array_namespace__()
-        right = xp.astype((y > 0.5) == (t > 0.5), xp.float64)
-        return _sum_and_count(right)
-
-    def value(self, sums: Array) -> float:
-        return _mean(sums)
+    def of_each(self, y: Array, t: Array) -> Array:
+        return (y > 0.5) == (t > 0.5)
 
 
-class MeanAbsoluteError(Metric):
+class MeanAbsoluteError(Mean):
     """The mean of |y - t|."""
 
     falls: ClassVar[bool] = True
 
-    def sums(self, y: Array, t: Array) -> Array:
+    def of_each(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
-        errors = xp.abs(xp.astype(y, xp.float64) - xp.astype(t, xp.float64))
-        return _sum_and_count(errors)
-
-    def value(self, sums: Array) -> float:
-        return _mean(sums)
+        return xp.abs(xp.astype(y, xp.float64) - xp.astype(t, xp.float64))
 
 
-class RootMeanSquaredError(Metric):
+class RootMeanSquaredError(Mean):
     """√(mean of (y - t)²)."""
 
     falls: ClassVar[bool] = True
 
-    def sums(self, y: Array, t: Array) -> Array:
+    def of_each(self, y: Array, t: Array) -> Array:
         xp = y.__array_namespace__()
-        errors = xp.astype(y, xp.float64) - xp.astype(t, xp.float64)
-        return _sum_and_count(errors**2)
+        return (xp.astype(y, xp.float64) - xp.astype(t, xp.float64)) ** 2
 
     def value(self, sums: Array) -> float:
-        return sqrt(_mean(sums))
+        return sqrt(super().value(sums))
 
 
 class R2(Metric):
@@ -84,13 +86,3 @@ class R2(Metric):
         explained = xp.where(varies, 1.0 - residual / xp.where(varies, spread, xp.ones_like(spread)), 0.0)
         outputs = float(xp.sum(xp.astype(varies, xp.float64)))
         return float(xp.sum(explained)) / outputs if outputs else float("nan")
-
-
-def _sum_and_count(values: Array) -> Array:
-    """The sum of float64 values, and how many there are."""
-    xp = values.__array_namespace__()
-    return xp.stack([xp.sum(values), xp.asarray(float(values.size), dtype=xp.float64)])
-
-
-def _mean(sums: Array) -> float:
-    return float(sums[0] / sums[1])

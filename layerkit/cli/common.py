@@ -7,44 +7,35 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from errno import EIO, EPIPE
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from layerkit.model import Model
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def model_argument(function: Command) -> Command:
-    """MODEL: the document or the saved file."""
-    return click.argument("model", type=click.Path(path_type=Path))(function)
-
-
-def data_option(function: Command) -> Command:
-    """--data FILE."""
-    return click.option(
-        "--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows from this file, not the document's own."
-    )(function)
-
-
-def engine_option(function: Command) -> Command:
-    """--engine NAME."""
-    return click.option(
-        "--engine", metavar="NAME", help="Run on this engine, not the document's own: numpy or jax, or any installed."
-    )(function)
-
-
-def changes_option(function: Command) -> Command:
-    """--set PATH=VALUE, any number of times; `fields_of` reads them."""
-    return click.option(
-        "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: optimizer.learning_rate=0.05"
-    )(function)
-
+model_argument = click.argument("model", type=click.Path(path_type=Path))
+data_option = click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FILE", help="Rows from this file, not the document's own."
+)
+engine_option = click.option(
+    "--engine", metavar="NAME", help="Run on this engine, not the document's own: numpy or jax, or any installed."
+)
+changes_option = click.option(
+    "--set", "changes", multiple=True, metavar="PATH=VALUE", help="Change a field: optimizer.learning_rate=0.05"
+)
+"""Any number of times; `fields_of` reads them."""
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, or JSON for programs.",
+)
 
 _PATH = re.compile(r"[^.\[\]]+(\.[^.\[\]]+|\[\d{1,9}\])*")
 
@@ -79,18 +70,6 @@ def _json(text: str, where: str) -> Any:
         return jsontext.parse(text, where)
     except DocumentError as error:
         raise DocumentError(error.faults[0].message, where) from None
-
-
-def format_option(function: Command) -> Command:
-    """--format text|json."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(["text", "json"]),
-        default="text",
-        show_default=True,
-        help="Text for people, or JSON for programs.",
-    )(function)
 
 
 def notices_on_stderr() -> None:
