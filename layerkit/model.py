@@ -302,8 +302,19 @@ class Model:
         patience = patience_of(self._document, bool(validation), since)
         factor = factor_of(self._document, declared or goal, per_epoch)
         notice_standstill(factor, self.step, goal)
-        run = Run(rows, validation, goal, size, training.seed, self._figures, training.checkpoint, factor, patience)
-        return run._replace(held_out=prepared.held_out)
+        return Run(
+            rows=rows,
+            validation=validation,
+            goal=goal,
+            batch_size=size,
+            seed=training.seed,
+            metrics=self._figures,
+            checkpoint=training.checkpoint,
+            factor=factor,
+            patience=patience,
+            held_out=prepared.held_out,
+            document=prepared.document,
+        )
 
     def run(
         self,
@@ -314,6 +325,7 @@ class Model:
         save: Callable[[], None] | None = None,
     ) -> Trained:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
+        self._take_fit_of(run.document)
         session, first = self.session(run), self.step
         sample = InMemory(next(run.rows.blocks(SAMPLE)))
         before = self._figures(session, sample, {})["loss"]
@@ -393,12 +405,16 @@ class Model:
 
     def _prepared(self, tables: Tables) -> Prepared:
         prepared = prepare(self._document if self.step else self._unfitted, some(tables), self._folder)
-        own, found = ((each.input, each.output) for each in (self._document, prepared.document))
         if self.step:
             notice_other_rows(self._held_out, prepared.held_out)
-        elif own != found:
-            self._document, self._network, self._state = prepared.document, None, None
+        self._take_fit_of(prepared.document)
         return prepared
+
+    def _take_fit_of(self, document: Document) -> None:
+        """Have the columns as this document has them, fitted, unless a step was taken."""
+        own, found = ((each.input, each.output) for each in (self._document, document))
+        if not self.step and own != found:
+            self._document, self._network, self._state = document, None, None
 
     def _current(self) -> State:
         if self._state is None:

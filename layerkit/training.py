@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from layerkit.data.batches import Source, steps_per_epoch
-from layerkit.document import Checkpoint
+from layerkit.document import Checkpoint, Document
 from layerkit.engines.session import Session
 from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
@@ -52,9 +52,11 @@ class Run(NamedTuple):
     checkpoint: Checkpoint
     factor: Callable[[int], float]
     """What the learning_rate is multiplied by at each step, counted from 1."""
-    patience: Patience | None = None
-    held_out: tuple[int, int] | None = None
+    patience: Patience | None
+    held_out: tuple[int, int] | None
     """By what the rows that were held out of these are known again."""
+    document: Document
+    """With its columns fitted to these rows."""
 
     @property
     def steps_per_epoch(self) -> int:

@@ -163,9 +163,10 @@ def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
     near = {"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]}
     with pytest.raises(DocumentError, match="no goal is given"):
         model.train(far)
+    run = model.plan(near, steps=1)
     model.plan(far, steps=1)
     assert model.step == 0
-    model.train(near, steps=1)
+    model.run(run)
     (column,) = model.document.input
     assert column.mean == 2.0
     model.train(far, steps=1)
