@@ -74,6 +74,13 @@ def stopped(where: str, step: int, advice: str = "A smaller learning_rate may he
     )
 
 
+def overflowed(network: Network, where: str, step: int) -> TrainingError:
+    """What to raise where a parameter, or a slot of one, isn't finite after a step."""
+    if where in network.parameters and where not in network.trained:
+        return stopped(where, step, "Its layer updates it in forward: is that finite of one row, too?")
+    return stopped(where, step)
+
+
 def diverged(network: Network, fine: Iterable[Array], step: int, begun: int) -> TrainingError:
     """What to raise where the loss isn't finite at a step: of the first stage whose output isn't `fine`, or the loss.
 

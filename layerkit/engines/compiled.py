@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from layerkit.data.batches import Batch, Rows
-from layerkit.engines.checks import check_optimizer, diverged, stopped
+from layerkit.engines.checks import check_optimizer, diverged, overflowed
 from layerkit.engines.devices import devices, rounded
 from layerkit.engines.held import HeldState
 from layerkit.engines.processes import processes
@@ -187,7 +187,8 @@ class CompiledSession(Session):
             return diverged(network, found, step, self._begun)
         arrays = {name: wrong.parameters[name] for name in (*network.trained, *network.parameters)}
         arrays |= {f"{slot} of {name}": array for slot, own in wrong.slots.items() for name, array in own.items()}
-        return stopped(next(name for name, array in arrays.items() if not np.all(np.isfinite(array))), step)
+        name = next(name for name, array in arrays.items() if not np.all(np.isfinite(array)))
+        return overflowed(network, name, step)
 
     def _factors(self, first: int, count: int) -> Array | None:
         """What each step's learning_rate is multiplied by, unless it is left as it is."""

@@ -8,7 +8,7 @@ import numpy as np
 from layerkit.cores import cores
 from layerkit.data.batches import Batch, Rows
 from layerkit.engines.blocks import PIECE, BlockedUpdate, finite, paired
-from layerkit.engines.checks import PARAMETER, check_optimizer, diverged, finite_outputs, stopped
+from layerkit.engines.checks import PARAMETER, check_optimizer, diverged, finite_outputs, overflowed
 from layerkit.engines.flat import end_to_end, views
 from layerkit.engines.fusing import Fuser
 from layerkit.engines.recorded_step import OfParameter, RecordedStep
@@ -246,7 +246,7 @@ class NumPySession(Session):
         """Refuse what a layer wants of a parameter that isn't trained, if it isn't one, or isn't finite."""
         check_update(self._network.stages[i], name, value)
         if not finite(paired([value.astype(self._gradient.dtype)])):
-            raise stopped(f"{self._network.stages[i].name}.{name}", step)
+            raise overflowed(self._network, f"{self._network.stages[i].name}.{name}", step)
 
     def _diverged(self, x: Array, step: int) -> TrainingError:
         """Which stage's output is the first that isn't finite."""
@@ -259,7 +259,7 @@ class NumPySession(Session):
         for slot, vector in self._update.held.items():
             for name, view in views(vector, self._shapes).items():
                 if not finite(paired([view])):
-                    return stopped(name if slot == PARAMETER else f"{slot} of {name}", step)
+                    return overflowed(self._network, name if slot == PARAMETER else f"{slot} of {name}", step)
         raise AssertionError("an update was refused, and all of it is finite")
 
 
