@@ -99,12 +99,6 @@ class Document(Declared):
             raise refuse("output names columns, so input must be a list of columns too")
         if isinstance(self.input, ArrayInput) and self.input.dtype not in (None, "int64", self.dtype):
             raise refuse(f"input is {self.input.dtype} and the model {self.dtype}: give the model that dtype")
-        if len(self.output or ()) > 1 and self.training.metrics:
-            from layerkit.builtin.metrics import Accuracy  # which few documents need
-
-            if any(isinstance(each, Accuracy) for each in self.training.metrics):
-                advice = '"binary_accuracy" counts each number by itself'
-                raise refuse(f"accuracy is that of one category, and output has several columns: {advice}")
         return self
 
     @property

@@ -101,7 +101,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     names = sorted(known)
-    first = max(bisect(names, name) - MOST_COMPARED // 2, 0)
+    first = max(min(bisect(names, name) - MOST_COMPARED // 2, len(names) - MOST_COMPARED), 0)
     near = {each[:60]: each for each in reversed(names[first : first + MOST_COMPARED])}
     close = [near[each] for each in get_close_matches(name[:60], near, n=1)]
     listed = [*map(_listed, names[:MOST_LISTED]), *(["…"] if len(names) > MOST_LISTED else [])]

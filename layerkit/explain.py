@@ -138,5 +138,7 @@ def _shrink(recipe: Recipe, gradients: Mapping[str, Array]) -> float:
     """What the step multiplies the gradients by, so that they are no longer than the recipe allows."""
     if recipe.clip_norm is None or not gradients:
         return 1.0
-    length = hypot(*(number for gradient in gradients.values() for number in gradient.ravel().tolist()))
+    # scaled, so that no square overflows
+    largest = max(float(np.abs(gradient).max(initial=0.0)) for gradient in gradients.values()) or 1.0
+    length = largest * hypot(*(float(np.linalg.norm(gradient / largest)) for gradient in gradients.values()))
     return recipe.clip_norm / max(length, recipe.clip_norm)

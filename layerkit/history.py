@@ -113,8 +113,10 @@ def faults(
         if figures.ndim != 1 or figures.shape != steps.shape or figures.dtype.kind != "f":
             yield f"history.{name}", "should hold a number for each epoch"
     begun, best = state.get("unfinished_epoch", np.zeros(2)), state.get("best_epoch", np.zeros(1))
-    if not np.all(np.isfinite(steps)) or begun.shape != (2,) or not np.all(np.isfinite(begun)) or begun[1] < 0:
-        yield "history.step", "and state.unfinished_epoch should be finite, and a count no less than 0"
+    if not np.all(np.isfinite(steps)):
+        yield "history.step", "should be finite"
+    if begun.shape != (2,) or not np.all(np.isfinite(begun)) or begun[1] < 0:
+        yield "state.unfinished_epoch", "should be a finite sum and a count"
     if best.shape != (1,) or not 0 <= best[0] <= steps.size:
         yield "state.best_epoch", f"should be one of the {steps.size} epochs"
     for name, kept in state.items():

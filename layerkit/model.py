@@ -82,7 +82,7 @@ class Model:
     def _begin(self, document: Document, folder: Path, path: Path | None) -> None:
         self._document, self._folder, self._path = document, folder, path
         self._unfitted = document
-        """The document before its columns were fitted: until a step is taken, they are to the rows of each run."""
+        """Before its columns were fitted: until a step is taken, each run fits them anew. What a file has stays."""
         self._engine: Engine | None = None
         self._network: Network | None = None
         self._state: State | None = None
@@ -298,7 +298,8 @@ class Model:
         notice_loss(self.network)
         notice_one_class(self._document)
         # epochs from before early stopping was asked for, or before somebody asked for more, wait for nothing
-        since = self._history.epochs if further or not self._history.best_epoch else 0
+        anew = further or not self._history.best_epoch or self._holds_out_others(prepared)
+        since = self._history.epochs if anew else 0
         patience = patience_of(self._document, bool(validation), since)
         factor = factor_of(self._document, declared or goal, per_epoch)
         notice_standstill(factor, self.step, goal)
@@ -326,6 +327,8 @@ class Model:
     ) -> Trained:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
         self._take_fit_of(run.document)
+        if (run.document.input, run.document.output) != (self._document.input, self._document.output):
+            raise DocumentError("its rows were encoded before the first step decided the columns' fit: plan again")
         session, first = self.session(run), self.step
         sample = InMemory(next(run.rows.blocks(SAMPLE)))
         before = self._figures(session, sample, {})["loss"]
@@ -340,7 +343,7 @@ class Model:
                 follow()
                 save()
 
-        if run.patience is None and first < run.goal:
+        if first < run.goal and (run.patience is None or self._holds_out_others(run)):
             self._history.forget_best()
         try:
             end = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
@@ -405,10 +408,14 @@ class Model:
 
     def _prepared(self, tables: Tables) -> Prepared:
         prepared = prepare(self._document if self.step else self._unfitted, some(tables), self._folder)
-        if self.step:
-            notice_other_rows(self._held_out, prepared.held_out)
+        if self._holds_out_others(prepared):
+            notice_other_rows()
         self._take_fit_of(prepared.document)
         return prepared
+
+    def _holds_out_others(self, plan: Prepared | Run) -> bool:
+        """Whether other rows are held out than those that the steps so far have held out."""
+        return self.step > 0 and None not in (self._held_out, plan.held_out) and self._held_out != plan.held_out
 
     def _take_fit_of(self, document: Document) -> None:
         """Have the columns as this document has them, fitted, unless a step was taken."""

@@ -7,7 +7,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -164,13 +164,19 @@ def check_fit(network: Network, saved: storage.Saved, source: str) -> None:
 
 
 def _fitted_from(own: Column, kept: Column) -> bool:
-    """Whether `kept` is `own`, but for what was fitted: what the document doesn't give, and no word says by default."""
+    """Whether `kept` is `own`, but for what was fitted: what the document doesn't give, and is no choice of words."""
 
-    def is_given(field: str) -> bool:
-        return field in own.model_fields_set or isinstance(getattr(own, field), str)
+    def is_given(name: str) -> bool:
+        is_choice = getattr(own, name) is not None and _is_choice(type(own).model_fields[name].annotation)
+        return is_choice or name in own.model_fields_set
 
-    fields = filter(is_given, type(own).model_fields)
-    return type(own) is type(kept) and all(getattr(own, field) == getattr(kept, field) for field in fields)
+    given = filter(is_given, type(own).model_fields)
+    return type(own) is type(kept) and all(getattr(own, name) == getattr(kept, name) for name in given)
+
+
+def _is_choice(annotation: Any) -> bool:
+    """Whether a field may be one of some words, as a Literal has them."""
+    return get_origin(annotation) is Literal or any(map(_is_choice, get_args(annotation)))
 
 
 def _described(array: tuple[str, tuple[int, ...]] | None) -> str:

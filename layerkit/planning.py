@@ -39,9 +39,9 @@ def factor_of(document: Document, goal: int, per_epoch: int) -> Callable[[int], 
     if schedule is None:
         return unchanged
     optimizer = document.optimizer
-    has_rate = optimizer is not None and "learning_rate" in type(optimizer).model_fields
-    if optimizer is None or (type(optimizer).at is Optimizer.at and not has_rate):
-        message = "the optimizer has no field learning_rate that a schedule could change, nor an `at` of its own"
+    rate = dict(optimizer).get("learning_rate") if optimizer else None
+    if optimizer is None or (type(optimizer).at is Optimizer.at and not isinstance(rate, int | float)):
+        message = "the optimizer has no number learning_rate that a schedule could change, nor an `at` of its own"
         raise DocumentError(message, "training.schedule")
 
     def factor(step: int) -> float:
@@ -119,11 +119,10 @@ def notice_one_class(document: Document) -> None:
                 warnings.warn(message, Notice, stacklevel=4)
 
 
-def notice_other_rows(before: Sequence[int] | None, now: Sequence[int] | None) -> None:
-    """Say so where a fraction of the rows holds out others than before, of which any may have trained the model."""
-    if None not in (before, now) and before != now:
-        message = "other rows are held out for validation than before: rows that trained the model may validate it now"
-        warnings.warn(f"{message}; a file of their own keeps them apart", Notice, stacklevel=4)
+def notice_other_rows() -> None:
+    """Say that a fraction of the rows holds out others than before, of which any may have trained the model."""
+    message = "other rows are held out for validation than before: rows that trained the model may validate it now"
+    warnings.warn(f"{message}; a file of their own keeps them apart", Notice, stacklevel=4)
 
 
 def notice_standstill(factor: Callable[[int], float], step: int, goal: int) -> None:
@@ -139,7 +138,16 @@ def recipe_of(document: Document, factor: Callable[[int], float], steps_before: 
 
 
 def metrics_of(document: Document) -> Mapping[str, Metric]:
-    """The document's metrics by name: a second one of a type is called `name_2`, and so on."""
+    """The document's metrics by name: a second one of a type is called `name_2`, and so on.
+
+    Raises DocumentError for one that is of one output column where there are several.
+    """
+    if len(document.output or ()) > 1:
+        from layerkit.builtin.metrics import Accuracy  # which few documents ask for
+
+        if any(isinstance(each, Accuracy) for each in document.training.metrics):
+            message = 'accuracy is that of one category, and there are several: "binary_accuracy" takes each number'
+            raise DocumentError(f"{message} by itself", "training.metrics")
     named: dict[str, Metric] = {}
     for metric in document.training.metrics:
         name, before = registry.name_of(type(metric)), sum(type(each) is type(metric) for each in named.values())

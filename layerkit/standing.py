@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from layerkit.document import Document
+from layerkit.document import Document, Training
 from layerkit.engines.session import State
 from layerkit.network import Network
 from layerkit.ops import Array
@@ -56,11 +56,18 @@ def holds_out_others(document: Document, before: Document) -> bool:
 
 
 def measures_alike(document: Document, before: Document) -> bool:
-    """Whether the figures of early stopping are those of before: of the same rows, by the same network and loss."""
+    """Whether the document asks early stopping for the figures of before: by the same network, loss and split."""
     own, kept = document.training, before.training
-    watched = [each.early_stopping.figure if each.early_stopping else None for each in (own, kept)]
     same_rows = own.validation == kept.validation and not holds_out_others(document, before)
-    return same_rows and document.layers == before.layers and document.loss == before.loss and watched[0] == watched[1]
+    same_loss = document.layers == before.layers and document.loss == before.loss
+    return same_rows and same_loss and watched_figure(own) == watched_figure(kept)
+
+
+def watched_figure(training: Training) -> str | None:
+    """The figure that early stopping watches, if it does."""
+    if training.early_stopping is None:
+        return None
+    return training.early_stopping.figure or ("loss" if training.validation is None else "validation_loss")
 
 
 def standing(steps_before: int, held_out: Sequence[int] | None) -> dict[str, Array]:

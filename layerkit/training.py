@@ -56,7 +56,7 @@ class Run(NamedTuple):
     held_out: tuple[int, int] | None
     """By what the rows that were held out of these are known again."""
     document: Document
-    """With its columns fitted to these rows."""
+    """With its columns as these rows were encoded."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -82,7 +82,7 @@ class Trained(NamedTuple):
     stopped: bool
     """Whether it was asked to stop before its goal."""
     changed: bool
-    """Whether the model isn't what it was: steps were taken, or the best epoch's parameters back."""
+    """Whether the model isn't what it was: steps were taken, or it went back to its best epoch."""
     best_epoch: int = 0
     """The epoch whose parameters the model has, where early stopping chose it."""
 

@@ -170,7 +170,24 @@ class TestTheBestEpoch:
             found = layerkit.load(self.document(tmp_path, **change))
         assert found._history.best_epoch == 0
 
-    def test_another_patience_keeps_it(self, tmp_path: Path, cli: Callable[..., Any]) -> None:
+    @pytest.mark.parametrize("stopping", [{"patience": 7}, {"patience": 3, "figure": "loss"}])
+    def test_another_patience_keeps_it_and_a_figure_by_its_name(
+        self, stopping: dict[str, Any], tmp_path: Path, cli: Callable[..., Any]
+    ) -> None:
         assert cli("train", self.document(tmp_path), "--quiet").code == 0
-        found = layerkit.load(self.document(tmp_path, training={"early_stopping": {"patience": 7}}))
+        found = layerkit.load(self.document(tmp_path, training={"early_stopping": stopping}))
         assert found._history.best_epoch > 0
+
+    def test_other_rows_held_out_forget_it(self) -> None:
+        model = Model(
+            input=[1],
+            layers=[Dense(units=1)],
+            loss="half_squared_error",
+            optimizer="sgd",
+            training={"validation": 0.25, "epochs": 40, "early_stopping": {"patience": 30}},
+        )
+        x = np.linspace(0.0, 1.0, 16)[:, None]
+        model.train(x, 3.0 * x)
+        with pytest.warns(Notice, match="other rows are held out"):
+            trained = model.train(x + 5.0, 100.0 * x, epochs=5)
+        assert trained.best_epoch > 40

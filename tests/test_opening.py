@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import layerkit
-from layerkit import Dense, DocumentError, Model, Notice, SavedFileError
+from layerkit import Column, Dense, DocumentError, Model, Notice, SavedFileError
 from layerkit.checking import faults_of_model
-from layerkit.opening import open_model
+from layerkit.opening import _fitted_from, open_model
 
 
 def test_a_document_that_changed_since_it_was_saved_is_noticed(models: Path) -> None:
@@ -172,6 +172,39 @@ def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
     model.train(far, steps=1)
     (column,) = model.document.input
     assert column.mean == 2.0
+
+
+def test_a_plan_from_before_the_first_step_that_fitted_other_columns_is_refused() -> None:
+    model = Model(
+        input=[{"column": "a"}],
+        output={"column": "b"},
+        layers=[Dense(units=1)],
+        loss="half_squared_error",
+        optimizer="sgd",
+    )
+    runs = [model.plan({"a": [scale, 2 * scale], "b": [1.0, 2.0]}, steps=1) for scale in (1.0, 1e6)]
+    model.run(runs[0])
+    with pytest.raises(DocumentError, match="plan again"):
+        model.run(runs[1])
+
+
+def test_a_text_that_a_column_fitted_is_no_choice_of_the_documents(tmp_path: Path) -> None:
+    class Dates(Column):
+        earliest: str = ""
+        fitted = property(lambda self: bool(self.earliest))  # type: ignore[assignment]
+        width = property(lambda self: 1)  # type: ignore[assignment]
+
+        def fit(self, values: Any, units: int | None = None) -> Dates:
+            return self.model_copy(update={"earliest": min(values)})
+
+        def encode(self, values: Any) -> Any:
+            return np.array([[float(value > self.earliest)] for value in values])
+
+        def decode(self, encoded: Any) -> Any:
+            return [self.earliest] * len(encoded)
+
+    assert _fitted_from(Dates(column="a"), Dates(column="a").fit(["2024", "2023"]))
+    assert not _fitted_from(Dates(column="a", earliest="2022"), Dates(column="a").fit(["2024", "2023"]))
 
 
 @pytest.mark.parametrize("field", ["scale", "missing"])

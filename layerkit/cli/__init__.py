@@ -6,11 +6,14 @@ import gc
 import io
 import os
 import sys
+from contextlib import suppress
 from errno import EFBIG, EIO, ENOSPC
 from importlib import import_module
 from typing import Any
 
 import click
+
+from layerkit.starting import keep_standard_streams
 
 VERBS = {
     "train": "Train a model until its document's goal, and save it.",
@@ -69,6 +72,7 @@ def layerkit() -> None:
 
 def main() -> None:
     """Run the command line: results on stdout, notices and errors on stderr; 0 done, 1 the run failed, 2 usage."""
+    keep_standard_streams()
     code = _run()
     gc.freeze()  # or the interpreter looks through all of them once more, only to leave
     sys.exit(code)
@@ -84,7 +88,8 @@ def _run() -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):  # of a full disk
+            error.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
@@ -97,25 +102,26 @@ def _run() -> int:
         if os.environ.get("LAYERKIT_DEBUG") == "1":
             from traceback import print_exc  # which imports much for few
 
-            print_exc()
+            with suppress(OSError):
+                print_exc()
         return _say(error)
 
 
 def _say(error: Exception) -> int:
     """Print an error for people; the exit code."""
-    from layerkit.cli.common import plain
+    from layerkit.cli.common import aside, plain
     from layerkit.errors import LayerkitError
 
     if isinstance(error, LayerkitError):
         for fault in error.faults:
-            click.echo(f"error: {plain(fault)}", err=True)
+            aside(f"error: {plain(fault)}")
         return error.exit_code
     if isinstance(error, MemoryError):
-        click.echo("error: this machine's memory is not enough for this", err=True)
+        aside("error: this machine's memory is not enough for this")
         return 1
     if isinstance(error, OSError) and error.filename is None and error.errno in (ENOSPC, EFBIG, EIO):
-        click.echo(f"error: the output can't be written: {error.strerror}", err=True)
+        aside(f"error: the output can't be written: {error.strerror}")
         return 1
     name = type(error).__name__
-    click.echo(f"error: {name}: {plain(error)} (LAYERKIT_DEBUG=1 shows where; please report it)", err=True)
+    aside(f"error: {name}: {plain(error)} (LAYERKIT_DEBUG=1 shows where; please report it)")
     return 1

@@ -36,6 +36,7 @@ SHOWN = 20
 def command(model: Path, data: Path | None, engine: str | None, output: Path | None, form: str) -> None:
     """The output of MODEL for each row: labels and probabilities where it is a category."""
     notices_on_stderr()
+    from layerkit.errors import SaveError
     from layerkit.files import check_apart, replace
     from layerkit.opening import open_model
     from layerkit.predictions import check_suffix, contents, end_to_end, predictions
@@ -46,7 +47,9 @@ def command(model: Path, data: Path | None, engine: str | None, output: Path | N
     opened.engine = engine
     notice_untrained(opened)
     if output is not None:
-        check_apart(output, [model, model.with_suffix(".json"), *opened.files, *([data] if data else [])])
+        if output.absolute() == model.with_suffix(".json").absolute() != model.absolute():
+            raise SaveError("by this name, a document stands beside its saved file: choose another", str(output))
+        check_apart(output, [model, *opened.files, *([data] if data else [])])
     counted = _Counted(predictions(opened.document, outputs) for outputs in opened.each_output(data))
     if output is not None:
         replace(output, contents(counted, output))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,7 +61,7 @@ def _bar(step: int, goal: int) -> Iterator[Report]:
     def report(progress: Progress) -> None:
         nonlocal due
         if monotonic() >= due or (bar.pos and progress.step == goal):
-            room = max(get_terminal_size().columns - BESIDE, 0)
+            room = max(_columns() - BESIDE, 0)
             bar.update(progress.step - step - bar.pos, _line(progress)[:room])
             due = monotonic() + SECONDS / 10
 
@@ -70,6 +71,14 @@ def _bar(step: int, goal: int) -> Iterator[Report]:
         if bar.pos:
             with suppress(OSError):  # the terminal may be closed, and the run is still to be saved
                 bar.render_finish()
+
+
+def _columns() -> int:
+    """Of the terminal that stderr is; stdout may be a file."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return get_terminal_size().columns
 
 
 class _Lines:

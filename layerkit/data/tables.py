@@ -50,8 +50,9 @@ def table_of(x: Any, y: Any = None, weights: Any = None) -> Table:
     if isinstance(x, list | tuple) and x and all(isinstance(row, Mapping) for row in x):
         x = table_of_objects(x, "data").columns
     if isinstance(x, Mapping) or hasattr(x, "columns"):
-        # pyarrow's columns are the arrays
-        names = x.keys() if isinstance(x, Mapping) else getattr(x, "column_names", x.columns)
+        names = x.keys() if isinstance(x, Mapping) else x.columns
+        if any(hasattr(each, "__len__") and not isinstance(each, str | tuple) for each in names):
+            names = x.column_names  # of pyarrow, whose columns are the arrays
         columns = {str(name): x[name] for name in names}
         if y is not None:
             columns |= dict(table_of(y).columns) if hasattr(y, "columns") or isinstance(y, Mapping) else {"y": y}

@@ -155,7 +155,7 @@ def _expect_descent(subject: Subject, gradient: Array, step: int) -> None:
     zeros = {name: np.zeros_like(gradient) for name in subject.part.slots}
     with calling(f"at step {step:,}, update", input=gradient):
         moved, _ = subject.part.update(np.zeros_like(gradient), gradient.copy(), zeros, float(step))
-    if not float(np.sum(moved * gradient)) < 0.0:
+    if float(np.sum(moved * gradient)) > 0.0:
         message = f"step {step:,}, from 0, goes along the gradient"
         raise CheckFailed(message, input=gradient, found=moved, due=-gradient)
 

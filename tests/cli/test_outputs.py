@@ -53,9 +53,12 @@ def test_first_parameters_that_the_document_gives_are_no_accident(models: Path, 
     assert cli("predict", models / "activity.json").err == ""
 
 
-def test_nor_the_document_beside_a_saved_file(iris: Path, cli: Callable[..., Any]) -> None:
-    ran = cli("predict", iris.with_suffix(".safetensors"), "--output", iris)
-    assert (ran.code, "this would write over" in ran.err) == (1, True)
+def test_nor_do_they_take_the_place_of_the_document_beside_a_saved_file(iris: Path, cli: Callable[..., Any]) -> None:
+    saved, alone = iris.with_suffix(".safetensors"), iris.with_name("alone.safetensors")
+    alone.write_bytes(saved.read_bytes())
+    for each in (saved, alone):
+        ran = cli("predict", each, "--output", each.with_suffix(".json"))
+        assert (ran.code, "a document stands beside its saved file" in ran.err) == (1, True)
 
 
 NEEDS_FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
@@ -68,6 +71,14 @@ def test_an_output_that_takes_nothing_is_an_error_of_one_line(verb: str, models:
     with open("/dev/full", "w") as full:
         ran = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (1, "error: the output can't be written: No space left on device\n")
+
+
+@NEEDS_FULL
+@pytest.mark.parametrize("arguments", [["bad"], ["train", "nofile.json"], ["train", "--steps"]])
+def test_an_error_that_nobody_reads_has_its_code(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([sys.executable, "-m", "layerkit", *arguments], stderr=full, check=False)
+    assert ran.returncode == 2
 
 
 @NEEDS_FULL

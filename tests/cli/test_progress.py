@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pty
 import re
+import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -76,6 +80,16 @@ def test_a_bar_stays_on_its_line(columns: int, monkeypatch: pytest.MonkeyPatch) 
     shown = [re.sub(r"\x1b\[[?0-9]*[a-zA-Z]", "", line).rstrip() for line in re.split("[\r\n]", text)]
     assert max(map(len, shown)) <= max(columns, progress.BESIDE)
     assert any("%" in line for line in shown)
+
+
+def test_a_bar_goes_by_the_terminal_that_stderr_is() -> None:
+    terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 50))
+    script = "from layerkit.cli.progress import _columns; import sys; sys.exit(_columns())"
+    ran = subprocess.run([sys.executable, "-c", script], stdout=subprocess.DEVNULL, stderr=stderr, check=False)
+    os.close(terminal)
+    os.close(stderr)
+    assert ran.returncode == 50
 
 
 def test_a_bar_ends_its_line_when_the_run_fails(monkeypatch: pytest.MonkeyPatch) -> None:
