@@ -331,7 +331,7 @@ class Model:
             raise DocumentError("its rows were encoded before the first step decided the columns' fit: plan again")
         session, first = self.session(run), self.step
         sample = InMemory(next(run.rows.blocks(SAMPLE)))
-        before = self._figures(session, sample, {})["loss"]
+        before = self._figures(session, sample)["loss"]  # of all, so that a metric that fails does so now
 
         def follow() -> None:
             self._state = session.state
