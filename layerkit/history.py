@@ -44,11 +44,10 @@ class History:
         figures = {name: column[epoch - 1] for name, column in self.columns.items()}
         return {name: figure for name, figure in figures.items() if not isnan(figure)}
 
-    def add(self, losses: Sequence[float], step: int, steps_per_epoch: int, held_out: Figures) -> None:
+    def add(self, losses: Sequence[float], step: int, steps_per_epoch: int) -> None:
         """Count the losses of the steps after `step`, and close each epoch that ends among them.
 
-        `held_out` has what validation gave after the last of them. An epoch's losses are added one by one: a run that
-        is taken up again adds in the same order.
+        An epoch's losses are added one by one: a run that is taken up again adds in the same order.
         """
         left = steps_per_epoch - step % steps_per_epoch
         self.loss_sum = reduce(add, losses[:left], self.loss_sum)
@@ -59,16 +58,24 @@ class History:
         epochs = np.reshape(losses[left : len(losses) - begun], (whole, steps_per_epoch))
         means = np.cumsum(epochs, axis=1)[:, -1] / steps_per_epoch
         steps = range(step + left, step + len(losses) + 1, steps_per_epoch)
-        self._close(steps, [self.loss_sum / self.loss_count, *means.tolist()], held_out)
+        self._close(steps, [self.loss_sum / self.loss_count, *means.tolist()])
         self.loss_sum, self.loss_count = reduce(add, losses[len(losses) - begun :], 0.0), begun
 
-    def _close(self, steps: Sequence[int], losses: Sequence[float], held_out: Figures) -> None:
-        before, nothing = self.epochs, [nan] * (len(steps) - 1)
-        ended = {"step": steps, "loss": losses, **{name: [*nothing, figure] for name, figure in held_out.items()}}
+    def _close(self, steps: Sequence[int], losses: Sequence[float]) -> None:
+        ended = {"step": steps, "loss": losses}
         for name in ended:
-            self.columns.setdefault(name, array("d", [nan]) * before)
+            self.columns.setdefault(name, array("d"))
         for name, column in self.columns.items():
-            column.extend(ended.get(name, [*nothing, nan]))
+            column.extend(ended.get(name, [nan] * len(steps)))
+
+    def measure(self, figures: Figures) -> None:
+        """Enter what validation gave after the last epoch."""
+        for name, figure in figures.items():
+            self.columns.setdefault(name, array("d", [nan]) * self.epochs)[-1] = figure
+
+    def lacks(self, name: str, step: int) -> bool:
+        """Whether an epoch ended with this step, and nobody entered this figure of it."""
+        return bool(self.epochs) and self.columns["step"][-1] == step and name not in self.record(self.epochs)
 
     def keep(self, parameters: Mapping[str, Array]) -> None:
         """Take the last epoch for the best, with these parameters."""

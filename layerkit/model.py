@@ -24,7 +24,7 @@ from layerkit.data.weighting import weights_of
 from layerkit.declared import faults_of
 from layerkit.document import Document
 from layerkit.engines.session import Session, State, unchanged
-from layerkit.errors import DocumentError, PartError
+from layerkit.errors import DocumentError, PartError, TrainingError
 from layerkit.files import check_apart, way
 from layerkit.history import Figures, History
 from layerkit.inputs import DataFile
@@ -47,6 +47,7 @@ from layerkit.planning import (
     whole_numbers,
 )
 from layerkit.rehearsal import check_output
+from layerkit.signals import interrupts_later
 from layerkit.standing import first_state, measures_alike, saved_held_out, saved_state, standing
 from layerkit.training import SAMPLE, Progress, Report, Run, Trained, figures, train
 
@@ -92,6 +93,7 @@ class Model:
         """The data files that it was given since it was made."""
         self._epoch = 0
         self._history = History()
+        self._is_running = False
 
     def go_on_from(self, saved: storage.Saved, document: Document) -> None:
         """Take up a saved run, under a document that it was checked to fit."""
@@ -326,6 +328,7 @@ class Model:
         save: Callable[[], None] | None = None,
     ) -> Trained:
         """Take the steps of a plan that are left. `save` is called at each checkpoint, the model as it is then."""
+        self._check_rests()
         self._take_fit_of(run.document)
         if (run.document.input, run.document.output) != (self._document.input, self._document.output):
             raise DocumentError("its rows were encoded before the first step decided the columns' fit: plan again")
@@ -341,14 +344,19 @@ class Model:
         def checkpoint() -> None:
             if save is not None:
                 follow()
+                self._is_running = False
                 save()
+                self._is_running = True
 
         if first < run.goal and (run.patience is None or self._holds_out_others(run)):
             self._history.forget_best()
+        self._is_running = True
         try:
             end = train(session, run, first, self._history, report or _quiet, stop or _never, checkpoint)
         finally:
-            follow()
+            self._is_running = False
+            with interrupts_later():
+                follow()
         taken = self._current()
         chosen_epoch = self._take_best() if run.patience is not None and end.why != "stop" else 0
         changed = end.step > first or not _are_same(taken.parameters, self._current().parameters)
@@ -381,6 +389,7 @@ class Model:
 
     def save(self, path: str | Path | None = None) -> Path:
         """Replace the file at `path`, or the one beside the document, in one step. Raises SaveError."""
+        self._check_rests()
         target = Path(path) if path is not None else self._path
         if target is None:
             raise DocumentError("a model made in code has no place of its own: give save a path")
@@ -400,6 +409,11 @@ class Model:
         )
         storage.save(target, saved)
         return target
+
+    def _check_rests(self) -> None:
+        """Raise TrainingError amid a run, where the model is what it was before, and its history isn't."""
+        if self._is_running:
+            raise TrainingError("this model is being trained: `run` takes a `save` that is called at each checkpoint")
 
     def _tables(self, x: Any, y: Any = None, weights: Any = None) -> Tables:
         if isinstance(x, str | Path):

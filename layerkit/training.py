@@ -15,6 +15,7 @@ from layerkit.history import Figures, History, Patience
 from layerkit.ops import Array
 from layerkit.part import naming
 from layerkit.parts import Metric
+from layerkit.signals import interrupts_later
 
 QUICK = 0.03
 """Seconds. A call of the engine that takes less is followed by one of eight times as many steps."""
@@ -106,21 +107,30 @@ def train(
     first, most = step, 1
     ahead = run.rows.epochs(run.batch_size, run.seed, step, session.share)
 
+    def measure() -> None:
+        """Enter what validation says of the epoch that has ended, and keep its parameters if they are the best."""
+        if run.validation is not None:
+            figures = run.metrics(session, run.validation)
+            with interrupts_later():
+                history.measure({f"validation_{name}": figure for name, figure in figures.items()})
+        if run.patience is not None and run.patience.is_better(history):
+            with interrupts_later():
+                history.keep(session.state.parameters)
+
     def count(losses: Sequence[float]) -> None:
         """Enter the losses of the steps that were taken."""
         nonlocal step
-        ended, held_out = history.epochs, {}
-        at_end = (step + len(losses)) % run.steps_per_epoch == 0
-        if at_end and run.validation is not None:
-            figures = run.metrics(session, run.validation)
-            held_out = {f"validation_{name}": figure for name, figure in figures.items()}
-        history.add(losses, step, run.steps_per_epoch, held_out)
-        if at_end and run.patience is not None and run.patience.is_better(history):
-            history.keep(session.state.parameters)
-        step += len(losses)
+        ended = history.epochs
+        with interrupts_later():
+            history.add(losses, step, run.steps_per_epoch)
+            step += len(losses)
+        if step % run.steps_per_epoch == 0:
+            measure()
         seconds = clock() - started
         report(_progress(run, step, first, losses[-1], seconds, history, range(ended + 1, history.epochs + 1)))
 
+    if step < run.goal and run.validation is not None and history.lacks("validation_loss", step):
+        measure()  # an epoch whose end was interrupted
     while step < run.goal:
         if run.patience is not None and run.patience.is_over(history):
             run.patience.check(history)

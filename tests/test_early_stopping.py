@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,8 @@ from small_models import VALUES as Y
 from small_models import after, linear, same
 
 import layerkit
-from layerkit import Dense, DocumentError, Model, Notice, TrainingError
+from layerkit import Dense, DocumentError, Metric, Model, Notice, TrainingError
+from layerkit.engines.numpy import NumPySession
 from layerkit.opening import open_model
 
 
@@ -191,3 +193,91 @@ class TestTheBestEpoch:
         with pytest.warns(Notice, match="other rows are held out"):
             trained = model.train(x + 5.0, 100.0 * x, epochs=5)
         assert trained.best_epoch > 40
+
+
+class Interrupts(Metric):
+    """The number of rows; at some call, Ctrl-C comes."""
+
+    at: int = 0
+
+    def sums(self, y: Any, t: Any) -> Any:
+        CALLS[0] += 1
+        if CALLS[0] == self.at:
+            signal.raise_signal(signal.SIGINT)
+        return np.array([float(len(y))])
+
+    def value(self, sums: Any) -> float:
+        return float(sums[0])
+
+
+CALLS = [0]
+
+
+@pytest.mark.parametrize("at", [3, 5, 6])
+def test_a_run_that_is_interrupted_while_it_validates_ends_as_one_that_never_was(at: int) -> None:
+    x, t = TestEarlyStopping().data()
+    due, found = (TestEarlyStopping().overfits(metrics=[Interrupts(at=number)]) for number in (0, at))
+    CALLS[0] = 0
+    due.train(x, t)
+    CALLS[0] = 0
+    with pytest.raises(KeyboardInterrupt):
+        found.train(x, t)
+    found.train(x, t)
+    assert same(found, due)
+    assert found.history.keys() == due.history.keys()
+    for name, figures in due.history.items():
+        np.testing.assert_array_equal(found.history[name], figures)
+
+
+def test_a_metric_that_fails_in_an_epoch_loses_none_of_its_steps() -> None:
+    x, t = TestEarlyStopping().data()
+    model = TestEarlyStopping().overfits(epochs=5, early_stopping=None)
+    steps = model.plan(x, t).steps_per_epoch
+
+    def fails(progress: Any) -> None:
+        if progress.step == 2 * steps:
+            raise ValueError("report")
+
+    with pytest.raises(ValueError, match="report"):
+        model.train(x, t, report=fails)
+    assert (model.step, model.epoch, len(model.history["loss"])) == (2 * steps, 2, 2)
+    model.train(x, t)
+    assert [*model.history["step"]] == [steps * epoch for epoch in range(1, 6)]
+
+
+def test_a_second_interrupt_loses_nothing_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, t = TestEarlyStopping().data()
+    model = TestEarlyStopping().overfits(early_stopping=None)
+    state = NumPySession.state.fget
+    assert state is not None
+
+    def interrupted(session: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return state(session)
+
+    def report(progress: Any) -> None:
+        if progress.step == 10:
+            monkeypatch.setattr(NumPySession, "state", property(interrupted))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.train(x, t, report=report)
+    monkeypatch.undo()
+    assert model.step == 10
+    assert model.history["step"][-1] <= 10
+
+
+@pytest.mark.parametrize("act", ["train", "save"])
+def test_amid_a_run_a_model_is_neither_trained_nor_saved(act: str, tmp_path: Path) -> None:
+    x, t = TestEarlyStopping().data()
+    model = TestEarlyStopping().overfits(epochs=2)
+
+    def report(progress: Any) -> None:
+        if act == "train":
+            model.train(x, t, steps=1)
+        else:
+            model.save(tmp_path / "m.safetensors")
+
+    with pytest.raises(TrainingError, match="this model is being trained"):
+        model.train(x, t, report=report)
+    assert model.train(x, t).steps > 0

@@ -14,7 +14,7 @@ from layerkit.engines.checks import check_optimizer, diverged, overflowed
 from layerkit.engines.devices import devices, rounded
 from layerkit.engines.held import HeldState
 from layerkit.engines.processes import processes
-from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
+from layerkit.engines.programs import STEPS, Held, Plan, Steps, forget_programs, programs_of
 from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
 from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State, unchanged
@@ -25,6 +25,7 @@ from layerkit.errors import TrainingError
 from layerkit.network import Network
 from layerkit.ops import Array
 from layerkit.rehearsal import rehearse
+from layerkit.signals import interrupts_later
 
 _SETTINGS: tuple[tuple[Any, Any], ...] = (
     (jax.enable_x64, True),
@@ -209,13 +210,20 @@ class CompiledSession(Session):
     @contextmanager
     def _on_jax(self, x: Array | None = None) -> Iterator[None]:
         """Where dtypes and shapes mean what they mean on NumPy; what fails is said with its stage."""
-        with ExitStack() as contexts:
-            for set_for_now, value in _SETTINGS:
-                contexts.enter_context(set_for_now(value))
-            try:
-                yield
-            except (TrainingError, MemoryError):
-                raise
-            except Exception as error:
-                named = why_failed(self._network, self._recipe, self._at_work if x is None else [x], error)
-                raise named from (error.__cause__ if named is error else error)
+        contexts = ExitStack()
+        try:
+            with interrupts_later():  # or one of these stays as it is here
+                for set_for_now, value in _SETTINGS:
+                    contexts.enter_context(set_for_now(value))
+            yield
+        except (TrainingError, MemoryError):
+            raise
+        except Exception as error:
+            named = why_failed(self._network, self._recipe, self._at_work if x is None else [x], error)
+            raise named from (error.__cause__ if named is error else error)
+        except BaseException:
+            forget_programs()  # of one that was interrupted while it was lowered, each call would compile again
+            raise
+        finally:
+            with interrupts_later():
+                contexts.close()

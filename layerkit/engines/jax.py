@@ -20,8 +20,9 @@ class JAX(Engine):
     def check(self) -> None:
         try:
             import jax  # noqa: F401
-        except ImportError as error:
-            message = f'the engine jax needs JAX, which can\'t be imported ({error}): `pip install "layerkit[jax]"`'
+        except Exception as error:  # a jaxlib that doesn't fit says so by errors of any kind
+            why = str(error).partition("\n")[0]
+            message = f'the engine jax needs JAX, which can\'t be imported ({why}): `pip install "layerkit[jax]"`'
             raise PartError(message) from None
 
     def session(self, network: Network, recipe: Recipe, state: State) -> Session:

@@ -206,3 +206,13 @@ def test_nor_over_other_data(beside_data: Path, cli: Callable[..., Any]) -> None
     ran = cli("train", beside_data / "rows.json", "--data", data, "--output", data, "--restart")
     assert (ran.code, data.read_bytes()) == (1, before)
     assert "would write over" in ran.err
+
+
+def test_a_jax_that_breaks_as_it_is_imported_is_told_as_one_that_is_missing(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken" / "jax").mkdir(parents=True)
+    (tmp_path / "broken" / "jax" / "__init__.py").write_text("raise RuntimeError('jaxlib is too old')")
+    command = [sys.executable, "-m", "layerkit", "train", str(models / "activity.json"), "--engine", "jax"]
+    env = os.environ | {"PYTHONPATH": str(tmp_path / "broken")}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert ran.returncode == 2
+    assert "the engine jax needs JAX, which can't be imported (jaxlib is too old)" in ran.stderr
