@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -104,7 +105,7 @@ def train(
     """
     clock, anyone = session.processes.clock, session.processes.anyone
     started = saved = clock()
-    first, most = step, 1
+    first, most, is_quick = step, 1, False
     ahead = run.rows.epochs(run.batch_size, run.seed, step, session.share)
 
     def measure() -> None:
@@ -117,13 +118,15 @@ def train(
             with interrupts_later():
                 history.keep(session.state.parameters)
 
-    def count(losses: Sequence[float]) -> None:
-        """Enter the losses of the steps that were taken."""
+    def enter(losses: Sequence[float]) -> None:
+        """Count the steps that were taken."""
         nonlocal step
-        ended = history.epochs
         with interrupts_later():
             history.add(losses, step, run.steps_per_epoch)
             step += len(losses)
+
+    def tell(losses: Sequence[float], ended: int) -> None:
+        """What follows, and how it goes, after steps before which so many epochs had ended."""
         if step % run.steps_per_epoch == 0:
             measure()
         seconds = clock() - started
@@ -137,16 +140,22 @@ def train(
             return End(step, "patience")
         if anyone(stop()):
             return End(step, "stop")
-        began = clock()
-        try:
-            losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
-        except BaseException as error:  # a KeyboardInterrupt, too: the steps before it were taken
-            if losses := getattr(error, "losses", ()):
-                count(losses)
-            raise
-        # so that a request to stop is soon heard, and a small step doesn't wait for the loop
-        most = min(most * 8, MOST_STEPS_PER_CALL) if clock() - began < QUICK else most
-        count(np.asarray(losses).tolist())
+        began, ended = clock(), history.epochs
+        # where an interrupt is heard soon all the same, it comes once these steps are counted
+        with interrupts_later() if is_quick else nullcontext():
+            try:
+                losses = session.train(list(islice(ahead, _steps_until_a_look(run, step, most))))
+            except BaseException as error:  # a KeyboardInterrupt, too: the steps before it were taken
+                if losses := getattr(error, "losses", ()):
+                    enter(losses)
+                    tell(losses, ended)
+                raise
+            # so that a request to stop is soon heard, and a small step doesn't wait for the loop
+            is_quick = clock() - began < QUICK
+            most = min(most * 8, MOST_STEPS_PER_CALL) if is_quick else most
+            losses = np.asarray(losses).tolist()
+            enter(losses)
+        tell(losses, ended)
         if step < run.goal and _due(run.checkpoint, step, clock() - saved):
             save()
             saved = clock()

@@ -74,11 +74,11 @@ def _bar(step: int, goal: int) -> Iterator[Report]:
 
 
 def _columns() -> int:
-    """Of the terminal that stderr is; stdout may be a file."""
-    try:
-        return os.get_terminal_size(sys.stderr.fileno()).columns
-    except OSError:
-        return get_terminal_size().columns
+    """Of the terminal that stderr is; stdout may be a file. Some terminals say that they have none."""
+    with suppress(OSError):
+        if columns := os.get_terminal_size(sys.stderr.fileno()).columns:
+            return columns
+    return get_terminal_size().columns
 
 
 class _Lines:
