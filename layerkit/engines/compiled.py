@@ -14,7 +14,7 @@ from layerkit.engines.checks import check_optimizer, diverged, overflowed
 from layerkit.engines.devices import devices, rounded
 from layerkit.engines.held import HeldState
 from layerkit.engines.processes import processes
-from layerkit.engines.programs import STEPS, Held, Plan, Steps, forget_programs, programs_of
+from layerkit.engines.programs import STEPS, Held, Plan, Steps, programs_of
 from layerkit.engines.rewind import STEPS as STEPS_TAKEN_AGAIN
 from layerkit.engines.rewind import Rewind
 from layerkit.engines.session import Recipe, Session, State, unchanged
@@ -221,9 +221,6 @@ class CompiledSession(Session):
         except Exception as error:
             named = why_failed(self._network, self._recipe, self._at_work if x is None else [x], error)
             raise named from (error.__cause__ if named is error else error)
-        except BaseException:
-            forget_programs()  # of one that was interrupted while it was lowered, each call would compile again
-            raise
         finally:
             with interrupts_later():
                 contexts.close()

@@ -280,11 +280,6 @@ def programs_of(network: Network, plan: Plan) -> Programs:
     return _programs(_Same(network), _Same(plan.optimizer), plan._replace(optimizer=None))
 
 
-def forget_programs() -> None:
-    """Have later sessions compile their programs anew."""
-    _programs.cache_clear()
-
-
 @lru_cache(maxsize=16)
 def _programs(network: _Same, optimizer: _Same, plan: Plan) -> Programs:
     return Programs(network.value, plan._replace(optimizer=optimizer.value))
