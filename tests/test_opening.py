@@ -151,14 +151,19 @@ def test_rows_that_were_looked_at_before_any_step_are_none_that_trained(models: 
         model.evaluate()  # a plan trains nothing, and changes nothing
 
 
-def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
-    model = Model(
+def of_columns() -> Model:
+    """From one number to another, neither of them fitted."""
+    return Model(
         input=[{"column": "a"}],
         output={"column": "b"},
         layers=[Dense(units=1)],
         loss="half_squared_error",
         optimizer="sgd",
     )
+
+
+def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
+    model = of_columns()
     far = {"a": [1e6, 2e6, 3e6], "b": [1.0, 2.0, 3.0]}
     near = {"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 3.0]}
     with pytest.raises(DocumentError, match="no goal is given"):
@@ -175,13 +180,7 @@ def test_columns_are_fitted_to_the_rows_of_the_first_step() -> None:
 
 
 def test_a_plan_from_before_the_first_step_that_fitted_other_columns_is_refused() -> None:
-    model = Model(
-        input=[{"column": "a"}],
-        output={"column": "b"},
-        layers=[Dense(units=1)],
-        loss="half_squared_error",
-        optimizer="sgd",
-    )
+    model = of_columns()
     runs = [model.plan({"a": [scale, 2 * scale], "b": [1.0, 2.0]}, steps=1) for scale in (1.0, 1e6)]
     model.run(runs[0])
     with pytest.raises(DocumentError, match="plan again"):
