@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-PACKAGES = ("layerkit", "numpy", "torch", "jax", "keras", "scikit-learn", "pyarrow", "numba")
+PACKAGES = ("layerkit", "numpy", "torch", "jax", "keras", "scikit-learn", "pyarrow", "numba", "onednn-cpu-gomp")
 KERNEL = "OPENBLAS_CORETYPE"
 """Whoever sets it keeps NumPy's products to the kernels of one processor, however much more this one can do."""
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from layerkit.engines.products import multiplying
 from layerkit.engines.recorded import UnrecordableError
 from layerkit.engines.reducing import REDUCTIONS, reducing
 from layerkit.ops import Array
 
-_AXES_OF_DOT = {np.matmul: {2}, np.vecdot: {1}}
-"""The functions that are np.dot of operands of so many axes."""
-_LARGE = 8192
-"""A product of so many numbers isn't left to np.dot, which clears their place first."""
 _EXTREMES = {np.maximum, np.minimum}
 _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 """Functions that fill a given array, as all of NumPy's ufuncs do."""
@@ -23,8 +21,9 @@ _FILLING = {np.mean, np.var, np.std, np.clip, np.concat, np.stack, np.take}
 
 def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Array) -> Callable[[], object]:
     """The call, its result put into `out`."""
-    axes = {each.ndim if isinstance(each, np.ndarray) else 0 for each in args}
-    if axes == _AXES_OF_DOT.get(function) and not kwargs and out.dtype.kind == "f" and out.size < _LARGE:
+    if function is np.matmul and not kwargs and (matrices := _as_matrices(args, out)):
+        return multiplying(*matrices)
+    if function is np.vecdot and not kwargs and out.ndim == 0 and out.dtype.kind == "f":
         return partial(np.dot, *args, out)  # the same product, with half the way to it
     if isinstance(function, np.ufunc):
         operands = args if function.signature else [_operand(value, function, args, out) for value in args]
@@ -40,6 +39,16 @@ def filling(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: A
     if function is np.astype:
         return partial(np.copyto, out, args[0], casting="unsafe")
     return partial(_copy, out, function, args, kwargs)
+
+
+def _as_matrices(factors: Sequence[Any], out: Array) -> tuple[Array, Array, Array] | None:
+    """Factors and result of a product by one matrix as matrices: the rows of many may lie as the rows of one do."""
+    left, right = map(np.asarray, factors)
+    in_one_piece = left.flags.c_contiguous and out.flags.c_contiguous
+    if right.ndim != 2 or left.ndim < 2 or (left.ndim > 2 and not in_one_piece):
+        return None
+    rows = prod(left.shape[:-1])
+    return left.reshape(rows, left.shape[-1]), right, out.reshape(rows, out.shape[-1])
 
 
 def _operand(value: Any, function: Any, args: Sequence[Any], out: Array) -> Any:

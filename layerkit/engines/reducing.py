@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layerkit.engines.aligned import zeros
+from layerkit.engines.products import multiplying
 from layerkit.ops import Array
 
 _UFUNCS = {np.sum: np.add, np.prod: np.multiply, np.max: np.maximum, np.min: np.minimum}
@@ -29,9 +30,9 @@ def reducing(function: Any, array: Array, kwargs: dict[str, Any], out: Array) ->
         rows, columns = matrix.shape
         # as a product with ones, BLAS has a sum in half the time
         if function is np.sum and axis == 0:
-            return partial(np.dot, np.ones((1, rows), out.dtype), matrix, out.reshape(1, columns))
+            return multiplying(np.ones((1, rows), out.dtype), matrix, out.reshape(1, columns))
         if function is np.sum and columns <= WIDE:
-            return partial(np.dot, matrix, np.ones((columns, 1), out.dtype), out.reshape(rows, 1))
+            return multiplying(matrix, np.ones((columns, 1), out.dtype), out.reshape(rows, 1))
         if function in (np.max, np.min) and axis == 1 and columns <= min(rows, NARROW):
             return _column_by_column(_UFUNCS[function], matrix, out.reshape(rows))
     # what np.sum and its like come down to
