@@ -1,6 +1,6 @@
-"""Products of large float32 matrices by oneDNN, where that is installed: its threads share out middling ones better.
+"""Products of float32 matrices by oneDNN, where it is installed and the processor has AVX-512.
 
-`dnnl_sgemm` of https://github.com/uxlfoundation/oneDNN is BLAS's (Dongarra, Du Croz, Duff and Hammarling, "A set of
+Its `dnnl_sgemm` (https://github.com/uxlfoundation/oneDNN) is BLAS's (Dongarra, Du Croz, Duff and Hammarling, "A set of
 level 3 basic linear algebra subprograms", 1990), for matrices that lie row by row.
 """
 
@@ -23,6 +23,8 @@ from layerkit.ops import Array
 LIBRARY = "libdnnl.so.3"
 FEW_ROWS = 128
 """oneDNN takes longer to lay a transposed matrix out anew than to multiply so few rows by it."""
+_AVX512 = 0x20
+"""The bit of what oneDNN takes the processor for. Without it, OpenBLAS is as fast, and faster for few rows."""
 _OUT_OF_MEMORY = 1
 _BY_ROW, _BY_COLUMN = b"N", b"T"
 
@@ -75,11 +77,13 @@ def _placed(matrix: Array) -> tuple[Any, Any]:
 
 @cache
 def _sgemm() -> Any:
-    """oneDNN's function, from where pip and conda put the library for this Python; None where it isn't."""
+    """oneDNN's function, from where pip and conda put the library for this Python; None without it, or AVX-512."""
     for place in (sys.prefix, *([site.getuserbase()] if site.ENABLE_USER_SITE else [])):
-        with suppress(OSError, AttributeError):  # it isn't there, or lacks a library of its own, or OpenMP
+        with suppress(OSError, AttributeError):  # it isn't there, or it lacks a library, or OpenMP
             library = ctypes.CDLL(os.path.join(place, "lib", LIBRARY))
             sgemm, set_threads = library.dnnl_sgemm, library.omp_set_num_threads
+            if not library.dnnl_get_effective_cpu_isa() & _AVX512:
+                return None
             sgemm.restype = _checked
             # the threads aren't there in a process that is forked, and OpenMP would wait for them
             os.register_at_fork(after_in_child=partial(set_threads, 1))

@@ -12,9 +12,9 @@ from layerkit.ops import Array
 _LARGE = 8192
 """A product of so many numbers isn't left to np.dot, which clears their place first."""
 _SHARED_OUT = 450_000
-"""Of fewer multiplications OpenBLAS gives none to a second thread, and oneDNN is hardly faster.
+"""Of fewer multiplications OpenBLAS gives none to a second thread, and np.dot is called in less time.
 
-Of more, whatever one makes the other should: their idle threads look out for work on each other's processors.
+Where both had threads, those of the one would look out for work on processors that the other needs.
 """
 
 

@@ -145,6 +145,17 @@ def test_a_file_that_is_no_library_is_as_none(tmp_path: Path, without_it: None) 
 
 
 @NEEDS_ONEDNN
+def test_a_processor_without_avx512_is_left_to_numpy() -> None:
+    code = "from layerkit.engines.onednn import _sgemm; print(_sgemm())"
+    found = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | given).stdout
+        for given in ({}, {"DNNL_MAX_CPU_ISA": "AVX2"})
+    ]
+    assert "FuncPtr" in found[0]
+    assert found[1] == "None\n"
+
+
+@NEEDS_ONEDNN
 def test_a_process_that_is_forked_later_trains_on() -> None:
     code = f"""
 import os, sys
