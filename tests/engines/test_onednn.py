@@ -131,6 +131,16 @@ def test_a_run_that_is_cut_off_ends_bit_for_bit_as_one_that_is_not(tmp_path: Pat
         np.testing.assert_array_equal(array, rest.parameters[name])
 
 
+@NEEDS_ONEDNN
+@pytest.mark.parametrize("status", [1, 2])
+def test_a_step_whose_products_fail_is_taken_by_numpy(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onednn._sgemm(), "restype", lambda _: onednn._checked(status))
+    found = trained(3)
+    monkeypatch.setattr(onednn, "_sgemm", lambda: None)
+    for name, array in trained(3).parameters.items():
+        np.testing.assert_allclose(found.parameters[name], array, rtol=0, atol=1e-6)
+
+
 @pytest.mark.usefixtures("without_it")
 def test_without_it_numpy_makes_them() -> None:
     large = np.ones((100, 100), np.float32)
